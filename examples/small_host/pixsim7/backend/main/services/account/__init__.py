@@ -1,0 +1,3 @@
+from pixsim7.backend.main.services.account.account_service import AccountService
+
+__all__ = ["AccountService"]

@@ -1,0 +1,3 @@
+from pixsim7.backend.main.services.generation.service import GenerationService
+
+__all__ = ["GenerationService"]

@@ -1,0 +1,3 @@
+from pixsim7.backend.main.services.provider.provider_service import ProviderService
+
+__all__ = ["ProviderService"]

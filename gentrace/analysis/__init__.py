@@ -1,0 +1,1 @@
+"""What spans mean: runs, their times and how they ended. Pure functions over traces."""

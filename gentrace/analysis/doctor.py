@@ -1,0 +1,158 @@
+"""Diagnoses: whether a checkout has what the profile names, and whether processes were hooked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gentrace.core.profile import Profile
+from gentrace.core.targets import MISSING, Resolved
+from gentrace.sources.processes import ProcessRecord
+
+_STATES = ("patched", "late", "missing", "absent")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something to mend.
+
+    Attributes:
+        code: a stable word for programs.
+        fix: what to do.
+        serious: it is no mere remark; the command then leaves with exit code 1.
+    """
+
+    code: str
+    summary: str
+    fix: str
+    serious: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What doctor found; ``targets`` are rows {name, role, state, file, …}."""
+
+    processes: Sequence[ProcessRecord] = ()
+    targets: Sequence[dict[str, Any]] = ()
+    problems: Sequence[Problem] = field(default_factory=tuple[Problem, ...])
+
+    @property
+    def exit_code(self) -> int:
+        """1 where a serious problem was found, else 0."""
+        return int(any(problem.serious for problem in self.problems))
+
+
+def of_host(profile: Profile, resolved: Iterable[Resolved]) -> Diagnosis:
+    """The diagnosis of a checkout's source."""
+    found = list(resolved)
+    rows = [
+        {
+            "name": r.target.name,
+            "role": r.target.role,
+            "state": r.state,
+            "file": str(r.file) if r.file else None,
+            "line": r.line or None,
+            "spelling": r.spelling or None,
+            "kind": r.kind or None,
+            "optional": r.target.optional,
+            "since": r.target.since or None,
+            "methods": [
+                {"name": m.name, "owner": m.owner, "file": str(m.file), "line": m.line,
+                 "async": m.is_async}
+                for m in r.methods
+            ],
+            "notes": list(r.notes),
+        }
+        for r in found
+    ]  # fmt: skip
+    return Diagnosis((), rows, tuple(_host_problems(profile, found)))
+
+
+def _host_problems(profile: Profile, found: Sequence[Resolved]) -> Iterator[Problem]:
+    for r in found:
+        if r.state == MISSING:
+            tried = ", ".join(":".join(s) for s in r.target.spellings(profile.packages))
+            why = f" ({'; '.join(r.notes)})" if r.notes else ""
+            yield Problem(
+                "target_missing",
+                f"{r.target.name} ({r.target.role}) is nowhere: looked for {tried}{why}",
+                f"add its new place to targets[{r.target.name}].at in the profile "
+                f"{profile.name}, or mark it optional if this revision does without it",
+            )
+        for problem in r.problems:
+            yield Problem(
+                "target_mismatch",
+                f"{r.target.name} at {r.spelling}: {problem}",
+                f"add an alternative to targets[{r.target.name}] in the profile; until then "
+                "this is not recorded at this revision",
+                serious=False,
+            )
+
+
+def of_processes(processes: Sequence[ProcessRecord]) -> Diagnosis:
+    """The diagnosis of the processes that left a record in the spool."""
+    alive = [process for process in processes if process.alive]
+    considered = alive or list(processes)
+    targets = _merged(considered)
+    return Diagnosis(processes, targets, tuple(_process_problems(processes, alive, targets)))
+
+
+def _merged(processes: Sequence[ProcessRecord]) -> list[dict[str, Any]]:
+    """Each target once, in the best state that any process has it in."""
+    best: dict[str, dict[str, Any]] = {}
+    for process in processes:
+        for target in process.targets:
+            row = {key: target.get(key) for key in ("name", "role", "state", "file")}
+            known = best.get(str(row["name"]))
+            if known is None or _rank(row) < _rank(known):
+                best[str(row["name"])] = row
+    return list(best.values())
+
+
+def _rank(row: dict[str, Any]) -> int:
+    state = str(row["state"])
+    return _STATES.index(state) if state in _STATES else len(_STATES)
+
+
+def _process_problems(
+    processes: Sequence[ProcessRecord],
+    alive: Sequence[ProcessRecord],
+    targets: Sequence[dict[str, Any]],
+) -> Iterator[Problem]:
+    switch_on = "start it with GENTRACE=1 in its environment, or through `gentrace exec -- CMD`"
+    if not processes:
+        yield Problem(
+            "nothing_seen",
+            "no process has ever been traced into this spool",
+            f"for API and worker: {switch_on}",
+        )
+        return
+    for role in ("api", "worker"):
+        if not any(process.text("role") == role for process in alive):
+            seen = [p.text("last_seen") for p in processes if p.text("role") == role]
+            when = f", last seen {max(seen)}" if seen else ""
+            yield Problem(
+                f"no_{role}", f"no traced {role} process runs now{when}", f"{role}: {switch_on}"
+            )
+    files = {p.text("package_file") for p in alive if p.text("package_file")}
+    if len(files) > 1:
+        yield Problem(
+            "package_differs",
+            f"the running processes use different copies of the host: {', '.join(sorted(files))}",
+            "start them from the same directory and with the same interpreter",
+        )
+    for row in targets:
+        if row["state"] == "missing":
+            yield Problem(
+                "target_missing",
+                f"{row['name']} ({row['role']}) was not found where the profile says",
+                "run `gentrace doctor --host CHECKOUT` to see where it was looked for",
+            )
+        elif row["state"] == "late":
+            yield Problem(
+                "target_late",
+                f"{row['name']} ({row['role']}) was imported before it could be hooked",
+                "set GENTRACE=1 in the environment rather than importing gentrace late",
+                serious=False,
+            )

@@ -1,0 +1,98 @@
+"""What `list` is asked for: a moment to look back to, and conditions on runs."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+
+from gentrace.analysis.runs import Run
+from gentrace.core.errors import UsageError
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_AGO = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+
+
+def moment_ns(text: str, now_ns: int | None = None) -> int:
+    """Unix ns of a moment: ago (30m, 2h, 1d) or ISO-8601 (local time where it names no zone).
+
+    Raises:
+        UsageError: it is neither.
+    """
+    now_ns = time.time_ns() if now_ns is None else now_ns
+    ago = _AGO.fullmatch(text.strip().lower())
+    if ago:
+        return max(0, now_ns - int(float(ago[1]) * _UNITS_S[ago[2]] * 1e9))
+    try:
+        at = datetime.fromisoformat(text.strip())
+        return max(0, round(at.astimezone(UTC).timestamp() * 1e6) * 1_000)
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(
+            f"--since {text!r}: give a time ago (30m, 2h, 1d) or a date and time such as "
+            "2026-07-02 or 2026-07-02T14:30"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Conditions on a run; an empty one lets every run pass.
+
+    Attributes:
+        outcomes: any of them; ``unfinished`` is a run without one.
+        error: pattern (``*`` allowed) for the error's code, type or last part of the type.
+        where: attribute name and value; each must hold on some span or resource of the run.
+    """
+
+    since_ns: int = 0
+    outcomes: Sequence[str] = ()
+    provider: str = ""
+    model: str = ""
+    operation: str = ""
+    account: str = ""
+    user: str = ""
+    error: str = ""
+    where: Sequence[tuple[str, str]] = ()
+
+    def passes(self, run: Run) -> bool:
+        """Whether the run fulfils every condition."""
+        if run.start_ns < self.since_ns:
+            return False
+        if self.outcomes and (run.outcome or "unfinished") not in self.outcomes:
+            return False
+        if self.outcomes and run.id is None:
+            return False
+        for wanted, value in (
+            (self.provider, run.provider),
+            (self.model, run.model),
+            (self.operation, run.operation),
+            (self.account, run.account),
+            (self.user, run.user),
+        ):
+            if wanted and wanted != value:
+                return False
+        if self.error and not self._error_matches(run):
+            return False
+        return all(value in run.values(name) for name, value in self.where)
+
+    def _error_matches(self, run: Run) -> bool:
+        pattern = self.error.lower()
+        kind = run.error_type or ""
+        told = (run.error_code or "", kind, kind.rpartition(".")[2])
+        return any(value and fnmatchcase(value.lower(), pattern) for value in told)
+
+
+def condition(text: str) -> tuple[str, str]:
+    """A ``NAME=VALUE`` of --where.
+
+    Raises:
+        UsageError: there is no name or no ``=``.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise UsageError(
+            f"--where {text!r}: NAME=VALUE was expected, such as generation.dedup=miss"
+        )
+    return name.strip(), value.strip()

@@ -1,0 +1,123 @@
+"""Answers about generations: the newest runs that fulfil conditions, and one that was asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gentrace.analysis.filters import Filter
+from gentrace.analysis.grouping import runs
+from gentrace.analysis.runs import Run
+from gentrace.core import names
+from gentrace.core.errors import NotFoundError, UsageError
+from gentrace.sources.base import Source, Window
+
+_HEX = re.compile(r"[0-9a-fA-F]{8,32}")
+_LOOKUPS = {
+    "provider": (names.PROVIDER_JOB_ID, "a provider job"),
+    "job": (names.MESSAGING_MESSAGE_ID, "an ARQ job"),
+}
+_LATER = {"asset": "assets", "request": "the host's X-Trace-ID"}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Runs, newest first.
+
+    Attributes:
+        truncated: there were more than were asked for, or than the source gave.
+        matching: how many fulfilled the conditions.
+    """
+
+    runs: Sequence[Run]
+    truncated: bool
+    matching: int
+
+
+def listing(source: Source, wanted: Filter, limit: int = 0, routes: Iterable[str] = ()) -> Listing:
+    """The newest runs that fulfil the conditions.
+
+    Args:
+        source: where to read.
+        wanted: the conditions.
+        limit: how many at most; 0 is all.
+        routes: the profile's routes, see :func:`gentrace.analysis.grouping.runs`.
+    """
+    found = source.traces(Window(wanted.since_ns))
+    chosen = [run for run in runs(found.traces, routes) if wanted.passes(run)]
+    chosen.reverse()
+    kept = chosen[:limit] if limit else chosen
+    return Listing(kept, found.truncated or len(kept) < len(chosen), len(chosen))
+
+
+def find(source: Source, asked: str, routes: Iterable[str] = ()) -> list[Run]:
+    """The runs of what was asked for, oldest first; never empty.
+
+    Args:
+        asked: a generation id, a trace id or 8 and more of its first digits, ``provider:ID``,
+            ``job:ID``, or nothing: the newest that failed, else the newest.
+
+    Raises:
+        NotFoundError: there is no such generation; says what was looked at.
+        UsageError: this cannot be looked up here.
+    """
+    if not asked:
+        return [newest(source, routes)]
+    scheme, colon, rest = asked.partition(":")
+    if colon and scheme in _LATER:
+        raise UsageError(
+            f"{asked}: {_LATER[scheme]} cannot be looked up in {source.description}; "
+            "give a generation id, a trace id, provider:<job id> or job:<ARQ id>"
+        )
+    if colon and scheme in _LOOKUPS and rest:
+        name, what = _LOOKUPS[scheme]
+        found = runs(source.by_attribute(name, rest).traces, routes)
+        matching = [run for run in found if rest in run.values(name)]
+        return matching or _not_found(source, f"{what} {rest!r}")
+    if len(asked) < 32:
+        found = runs(source.by_generation(asked).traces, routes)
+        matching = [run for run in found if run.id == asked]
+        if matching:
+            return matching
+    if _HEX.fullmatch(asked):
+        return _by_trace(source, asked, routes)
+    return _not_found(source, f"generation {asked!r}")
+
+
+def newest(source: Source, routes: Iterable[str] = ()) -> Run:
+    """The newest run that failed, else the newest.
+
+    Raises:
+        NotFoundError: there is none at all.
+    """
+    found = runs(source.traces().traces, routes)
+    if not found:
+        _not_found(source, "generation")
+    failed = [run for run in found if run.outcome == "failed"]
+    return (failed or [run for run in found if run.id is not None] or found)[-1]
+
+
+def _by_trace(source: Source, asked: str, routes: Iterable[str]) -> list[Run]:
+    traces = source.trace(asked)
+    if len(traces) > 1:
+        some = ", ".join(trace.trace_id[:12] for trace in traces[:5])
+        raise UsageError(f"{asked}: {len(traces)} traces start so ({some}, …); give more digits")
+    found = runs(traces)
+    what = f"generation or trace {asked!r}" if len(asked) < 32 else f"trace {asked!r}"
+    return found or _not_found(source, what)
+
+
+def _not_found(source: Source, what: str) -> list[Run]:
+    """Raise what tells the user where it was looked for and what to try."""
+    if source.is_empty():
+        raise NotFoundError(
+            f"no {what}: {source.description} is empty, nothing has been traced yet. Start API and "
+            "worker with GENTRACE=1 (or `gentrace exec -- CMD`) and make a generation"
+        )
+    traces = source.traces().traces
+    raise NotFoundError(
+        f"no {what} in {source.description} ({len(traces)} traces looked at). `gentrace list` "
+        "shows what is there; was it made while API and worker ran with GENTRACE=1, and is this "
+        "the place they write to?"
+    )

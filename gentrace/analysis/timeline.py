@@ -1,0 +1,156 @@
+"""Where a run's time went: the run span's own account, else events derived from its spans.
+
+The states and what moves them are core's (:mod:`gentrace.core.times`); here is only which span
+tells of which event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from gentrace.analysis.parts import Parts
+from gentrace.core import names
+from gentrace.core.profile import Profile
+from gentrace.core.spans import Span
+from gentrace.core.times import Event, Kind, State, Times, tally
+
+_PENDING = Profile(name="", packages=(), targets=()).provider_pending
+_HELD = frozenset({"paused", "scheduled"})
+_ACCOUNT_WORDS = ("account", "capacity", "concurrent", "credit", "quota", "slot", "limit")
+
+
+def times(parts: Parts) -> Times:
+    """The additive times of a run.
+
+    For a run that has not ended they reach to the last sign of life in its spans, and
+    :attr:`Times.state` is what it was doing then.
+    """
+    told = _told(parts)
+    if told is not None:
+        return told
+    final = parts.final
+    found = list(events(parts))
+    if final is not None:
+        found = [event for event in found if event.at_ns <= final.at_ns]
+        return tally([*found, Event(Kind.ENDED, final.at_ns)])
+    last_ns = max((span.last_ns for span in parts.spans), default=0)
+    return tally(found, until_ns=last_ns)
+
+
+def _told(parts: Parts) -> Times | None:
+    """The times that the run span carries, if it carries any."""
+    run = parts.run
+    if run is None:
+        return None
+    spent = {
+        state: _ns(run.attributes[name])
+        for state, name in names.TIMES.items()
+        if name in run.attributes
+    }
+    if not spent:
+        return None
+    ended = parts.first(names.OUTCOME) is not None
+    return Times(
+        spent_ns={State(state): spent_ns for state, spent_ns in spent.items()},
+        state=State.FINISH,
+        since_ns=run.end_ns,
+        start_ns=run.start_ns,
+        ended=ended,
+        late=int(run.attributes.get(names.LATE_EVENTS, 0)),
+    )
+
+
+def events(parts: Parts) -> Iterator[Event]:
+    """Every event that the spans tell of, in no order; final statuses only as put back ones."""
+    begin = parts.server or parts.create
+    if begin is not None:
+        yield Event(Kind.RECEIVED, begin.start_ns)
+    yield from _queueing(parts)
+    yield from _jobs(parts)
+    yield from _provider(parts)
+    for final in parts.finals[: None if parts.final is None else -1]:
+        yield Event(Kind.ENDED, final.at_ns)
+
+
+def _queueing(parts: Parts) -> Iterator[Event]:
+    for enqueue in parts.enqueues:
+        # A worker may start the job before the enqueue has returned in the other process.
+        started = [j.start_ns for j in parts.jobs if j.start_ns >= enqueue.start_ns]
+        at_ns = min([enqueue.last_ns, *started])
+        defer_ns = _ns(enqueue.attributes.get(names.ENQUEUE_DEFER, 0))
+        if defer_ns > 0:
+            yield Event(Kind.ENQUEUED, at_ns, wait=_wait(parts, enqueue), due_ns=at_ns + defer_ns)
+        else:
+            yield Event(Kind.ENQUEUED, at_ns)
+
+
+def _wait(parts: Parts, enqueue: Span) -> State:
+    """What a deferred enqueue waits for, by what the job, if it was one, gave as its reason."""
+    above = parts.ancestors(enqueue)
+    job = next((span for span in above if span.name == names.PROCESS_GENERATION), None)
+    holders = [span for span in (enqueue, job) if span is not None]
+    reason = parts.last(names.WAIT_REASON, holders) or parts.last(names.JOB_REASON, holders) or ""
+    if job is not None and job.text(names.JOB_STATUS) in _HELD:
+        return State.HOLD
+    if any(word in reason for word in _ACCOUNT_WORDS):
+        return State.ACCOUNT_WAIT
+    tried = any(span.start_ns < enqueue.start_ns for span in parts.jobs)
+    return State.RETRY_WAIT if tried or parts.finals else State.HOLD
+
+
+def _jobs(parts: Parts) -> Iterator[Event]:
+    jobs = parts.jobs
+    for number, job in enumerate(jobs):
+        yield Event(Kind.JOB_STARTED, job.start_ns)
+        overtaken = any(later.start_ns < job.last_ns for later in jobs[number + 1 :])
+        if job.open or overtaken:
+            continue
+        outcome, status = job.text(names.JOB_OUTCOME), job.text(names.JOB_STATUS)
+        defer_ns = _ns(job.attributes.get(names.ENQUEUE_DEFER, 0))
+        if outcome == "retry":
+            due_ns = job.end_ns + defer_ns if defer_ns > 0 else 0
+            yield Event(Kind.ENQUEUED, job.end_ns, wait=State.RETRY_WAIT, due_ns=due_ns)
+        elif outcome == "interrupted":
+            yield Event(Kind.ENQUEUED, job.end_ns)
+        else:
+            held = State.HOLD if status in _HELD else None
+            yield Event(Kind.JOB_OVER, job.end_ns, wait=held)
+
+
+def _provider(parts: Parts) -> Iterator[Event]:
+    attempts: dict[str, int] = {}
+    for attempt, execute in enumerate(parts.executes, 1):
+        yield Event(Kind.SUBMITTING, execute.start_ns, attempt)
+        if execute.open:
+            continue
+        job_id = execute.text(names.PROVIDER_JOB_ID)
+        submitted = job_id is not None and not execute.failed
+        if job_id is not None:
+            attempts[job_id] = attempt
+        kind = Kind.SUBMITTED if submitted else Kind.NOT_SUBMITTED
+        yield Event(kind, execute.end_ns, attempt)
+    for span in parts.polls:
+        status = span.text(names.PROVIDER_STATUS)
+        if status is not None and status.lower() not in _PENDING:
+            attempt = attempts.get(span.text(names.PROVIDER_JOB_ID) or "", 0)
+            yield Event(Kind.PROVIDER_DONE, _read_at(parts, span), attempt)
+    for span in parts.named(names.PROVIDER_WAIT):
+        if not span.open:
+            attempt = attempts.get(span.text(names.PROVIDER_JOB_ID) or "", 0)
+            yield Event(Kind.PROVIDER_DONE, span.end_ns, attempt)
+
+
+def _read_at(parts: Parts, poll: Span) -> int:
+    """When a poll had its answer: what the host did with it may be inside the same span."""
+    inside = [s for s in parts.spans if poll in parts.ancestors(s)]
+    asked = [s.last_ns for s in inside if s.parent_id == poll.span_id and ".check_" in s.name]
+    if asked:
+        return max(asked)
+    finishing = [s.start_ns for s in inside if s.name == names.FINISH]
+    return min([poll.last_ns, *finishing])
+
+
+def _ns(seconds: Any) -> int:
+    """Nanoseconds of a duration in seconds; 0 where it is no number."""
+    return round(seconds * 1e9) if isinstance(seconds, int | float) else 0

@@ -1,0 +1,42 @@
+"""What the reading commands share: the options, the source, the profile's routes, the notes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from gentrace.core import profile, settings
+from gentrace.sources import Source
+
+SourceOption = Annotated[
+    str,
+    typer.Option(
+        "--source",
+        metavar="WHERE",
+        help="A file or folder of OTLP JSON lines. Default: GENTRACE_SOURCE, else the spool.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
+
+SWITCH_ON = (
+    "nothing has been traced yet: {where} is empty. Start API and worker with GENTRACE=1 in their "
+    "environment (or `gentrace exec -- CMD`), then make a generation."
+)
+
+
+def routes() -> frozenset[str]:
+    """The routes that make generations, by the profile that GENTRACE_PROFILE names.
+
+    Raises:
+        ProfileError: that profile cannot be used.
+    """
+    loaded, _ = profile.load(settings.read().profile, strict=False)
+    return frozenset(route.path for route in loaded.routes)
+
+
+def say_notes(source: Source) -> None:
+    """What the user should know of the reading, on stderr."""
+    for note in source.notes:
+        print(f"gentrace: {note}", file=sys.stderr)

@@ -1,0 +1,105 @@
+"""``gentrace exec -- CMD``: run a command with ``GENTRACE=1``. Standard library only.
+
+The host's ``.env`` is read for the variables of gentrace and OpenTelemetry, since the host itself
+reads it only after the interpreter, and with it the hook, has started.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+USAGE = """\
+usage: gentrace exec [--] COMMAND [ARGUMENT ...]
+
+Run COMMAND with GENTRACE=1. Variables GENTRACE_* and OTEL_* in ./.env that are not set yet are
+set for it too. Example: gentrace exec -- arq pixsim7.backend.main.workers.arq_worker.WorkerSettings
+"""
+NOT_FOUND, NOT_EXECUTABLE = 127, 126
+_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$")
+_OURS = ("GENTRACE", "OTEL_")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Replace this process with the command (on Windows: wait for it).
+
+    Returns:
+        The command's exit code where there is no exec; 127 where it is not found, 126 where it
+        cannot be run, 2 without a command.
+    """
+    command = list(arguments)
+    if command[:1] in (["--help"], ["-h"]):
+        print(USAGE, end="")
+        return 0
+    if command[:1] == ["--"]:
+        del command[0]
+    elif command and command[0].startswith("-"):
+        print(f"gentrace exec: unknown option {command[0]}\n{USAGE}", end="", file=sys.stderr)
+        return 2
+    if not command:
+        print(USAGE, end="", file=sys.stderr)
+        return 2
+    env = environment(os.environ, Path(".env"))
+    try:
+        if os.name == "nt":
+            return _wait(command, env)
+        sys.stdout.flush()
+        os.execvpe(command[0], command, env)
+    except FileNotFoundError:
+        print(f"gentrace exec: {command[0]}: command not found", file=sys.stderr)
+        return NOT_FOUND
+    except OSError as exc:
+        print(f"gentrace exec: {command[0]}: {exc.strerror}", file=sys.stderr)
+        return NOT_EXECUTABLE
+
+
+def environment(current: Mapping[str, str], dotenv: Path) -> dict[str, str]:
+    """The command's environment: the current one, what ``.env`` adds to it, and GENTRACE=1."""
+    env = dict(current)
+    try:
+        text = dotenv.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError:
+        text = ""
+    for name, value in parse(text).items():
+        if name.startswith(_OURS):
+            env.setdefault(name, value)
+    env["GENTRACE"] = "1"
+    return env
+
+
+def parse(text: str) -> dict[str, str]:
+    """The assignments of a ``.env`` file: ``[export ]KEY=VALUE``, quoted or not, with comments."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        match = _LINE.match(line)
+        if match and not line.lstrip().startswith("#"):
+            found[match[1]] = _value(match[2])
+    return found
+
+
+def _value(raw: str) -> str:
+    """A value without its quotes or its comment; double quotes know ``\\n`` and escapes."""
+    quote = raw[:1]
+    if quote in ("'", '"'):
+        pattern = r'"((?:[^"\\]|\\.)*)"' if quote == '"' else r"'([^']*)'"
+        match = re.match(pattern, raw)
+        if match:
+            inner = match[1]
+            if quote == '"':
+                inner = re.sub(r"\\(.)", lambda m: {"n": "\n", "t": "\t"}.get(m[1], m[1]), inner)
+            return inner
+    return "" if raw.startswith("#") else re.split(r"\s+#", raw, maxsplit=1)[0].strip()
+
+
+def _wait(command: list[str], env: Mapping[str, str]) -> int:
+    """Run the command and wait: Windows has no exec that keeps the process id."""
+    with subprocess.Popen(command, env=dict(env)) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue  # the console sent it to the command as well, which decides

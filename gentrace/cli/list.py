@@ -1,0 +1,68 @@
+"""``gentrace list``: the newest runs, a line each."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from gentrace.analysis import filters, generations
+from gentrace.cli.common import SWITCH_ON, JsonOption, SourceOption, routes, say_notes
+from gentrace.core.errors import UsageError
+from gentrace.report import json, terminal
+from gentrace.report.listing import print_listing
+from gentrace.sources import open_source
+
+Outcomes = Annotated[
+    list[str] | None,
+    typer.Option("--outcome", help="completed, failed, cancelled, unfinished; may be repeated."),
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option("--where", metavar="NAME=VALUE", help="An attribute on any of its spans."),
+]
+
+
+def command(
+    source: SourceOption = "",
+    since: Annotated[
+        str, typer.Option(metavar="WHEN", help="Started since: 30m, 2h, 1d, or a date and time.")
+    ] = "",
+    outcome: Outcomes = None,
+    provider: Annotated[str, typer.Option(help="The provider.")] = "",
+    model: Annotated[str, typer.Option(help="The provider's model.")] = "",
+    operation: Annotated[str, typer.Option(help="What was asked, e.g. image_to_video.")] = "",
+    account: Annotated[str, typer.Option(help="The last account's id.")] = "",
+    user: Annotated[str, typer.Option(help="The user's id.")] = "",
+    error: Annotated[str, typer.Option(help="The error's code or type; * matches any text.")] = "",
+    where: Where = None,
+    limit: Annotated[int, typer.Option(min=0, help="How many at most; 0 is all.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """List generations, the newest first: how each ended and where its time went."""
+    wanted = filters.Filter(
+        since_ns=filters.moment_ns(since) if since else 0,
+        outcomes=[o.strip() for text in outcome or () for o in text.split(",")],
+        provider=provider,
+        model=model,
+        operation=operation,
+        account=account,
+        user=user,
+        error=error,
+        where=[filters.condition(text) for text in where or ()],
+    )
+    if any(not name for name in wanted.outcomes):
+        raise UsageError("--outcome: a status was expected, such as failed")
+    opened = open_source(source)
+    found = generations.listing(opened, wanted, limit, routes())
+    if as_json:
+        print(json.dumps(json.listing(found)))
+    elif found.runs:
+        print_listing(terminal.console(), found)
+    if not found.runs:
+        if opened.is_empty():
+            print(f"gentrace: {SWITCH_ON.format(where=opened.description)}", file=sys.stderr)
+        elif not as_json:
+            print(f"no generation in {opened.description} fulfils this", file=sys.stderr)
+    say_notes(opened)

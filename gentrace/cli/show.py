@@ -1,0 +1,42 @@
+"""``gentrace show``: one generation, all its spans."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gentrace.analysis import generations
+from gentrace.cli.common import JsonOption, SourceOption, routes, say_notes
+from gentrace.report import json, terminal
+from gentrace.report.show import print_show
+from gentrace.sources import open_source
+
+
+def command(
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="A generation id, a trace id (or its first 8 digits), provider:<job id> or "
+            "job:<ARQ id>. Default: the newest that failed, else the newest.",
+            metavar="[GENERATION]",
+            show_default=False,
+        ),
+    ] = "",
+    source: SourceOption = "",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every SQL and HTTP call, attribute and stack frame.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one generation as a tree of spans on one time axis, and where its time went."""
+    opened = open_source(source)
+    try:
+        found = generations.find(opened, what, routes())
+    finally:
+        say_notes(opened)
+    chosen = found[-1]
+    if as_json:
+        print(json.dumps(json.show(found, chosen)))
+    else:
+        print_show(terminal.console(), found, chosen, everything=everything)

@@ -1,0 +1,250 @@
+"""Every span and attribute name that gentrace writes, declared once, each with its meaning.
+
+The names are a contract with dashboards and saved searches (docs/names.md is generated from
+here). No such literal stands anywhere else in the package.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SpanName:
+    """One span name: what it covers and who emits it."""
+
+    name: str
+    kind: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeName:
+    """One attribute name: its type (OpenTelemetry's words), meaning and where it stands."""
+
+    name: str
+    type: str
+    meaning: str
+    on: str
+
+
+SPANS: dict[str, SpanName] = {}
+ATTRIBUTES: dict[str, AttributeName] = {}
+
+
+def _span(name: str, kind: str, meaning: str) -> str:
+    SPANS[name] = SpanName(name, kind, meaning)
+    return name
+
+
+def _attribute(name: str, type_: str, on: str, meaning: str) -> str:
+    ATTRIBUTES[name] = AttributeName(name, type_, meaning, on)
+    return name
+
+
+# Spans of the creating request
+CREATE_GENERATION = _span("create_generation", "INTERNAL", "the host's creation service call")
+HASH = _span("generation.hash", "INTERNAL", "the reproducible hash is computed")
+DEDUP = _span("generation.dedup", "INTERNAL", "an equal generation is looked up by its hash")
+CACHE = _span("generation.cache", "INTERNAL", "an equal generation is looked up by cache key")
+ENQUEUE_PREFIX = _span(
+    "enqueue ", "PRODUCER", "a job is put on the ARQ queue; followed by the function's name"
+)
+# Spans of the worker
+PROCESS_GENERATION = _span("process_generation", "CONSUMER", "one try: ARQ runs the job")
+QUEUE_WAIT = _span("queue.wait", "INTERNAL", "enqueued until the job starts")
+ACCOUNT_WAIT = _span("account.wait", "INTERNAL", "waiting for an account, credit or slot")
+RETRY_WAIT = _span("retry.wait", "INTERNAL", "waiting for the next try")
+ACCOUNT_SELECT = _span("account.select", "INTERNAL", "a provider account is selected or reserved")
+ACCOUNT_CREDITS = _span("account.credits", "INTERNAL", "the account's credits are read or checked")
+PROVIDER_EXECUTE = _span("provider.execute", "INTERNAL", "one submission to the provider")
+PROVIDER_POLL = _span(
+    "provider.poll", "INTERNAL", "a status poll that changed something, failed or took over 5 s"
+)
+PROVIDER_WAIT = _span("provider.wait", "INTERNAL", "submitted until the final provider status")
+# Spans of the status and the run
+STATUS_CHANGE = _span(
+    "generation.status", "INTERNAL", "a status change made outside a span of ours (else an event)"
+)
+FINISH = _span("generation.finish", "INTERNAL", "what the host does on a final status")
+RUN = _span("generation", "INTERNAL", "the run: creation to final status")
+STARTUP = _span("gentrace.startup", "INTERNAL", "one process came up: code and environment")
+
+# Attributes of a run's spans
+GENERATION_ID = _attribute("generation.id", "string", "every span of a run", "the host's id")
+GENERATION_RUN = _attribute("generation.run", "int", "create_generation, run", "1 for the first")
+OUTCOME = _attribute(
+    "generation.outcome", "string", "generation.finish, run", "the final status reached"
+)
+OPERATION = _attribute("generation.operation", "string", "create, execute, run", "what was asked")
+PROVIDER = _attribute("generation.provider", "string", "create, execute, run", "of whom")
+MODEL = _attribute("generation.model", "string", "create, execute, run", "the provider's model")
+ACCOUNT_ID = _attribute(
+    "generation.account.id", "string", "account.*, execute, run", "the account; ids only"
+)
+USER_ID = _attribute("generation.user.id", "string", "create, run", "the user; ids only")
+GENERATION_HASH = _attribute(
+    "generation.hash", "string", "generation.hash, create, run", "the reproducible hash"
+)
+DEDUP_RESULT = _attribute(
+    "generation.dedup",
+    "string",
+    "generation.dedup, create, run",
+    "miss, hit, skipped_failed, stale, error or off",
+)
+CACHE_RESULT = _attribute(
+    "generation.cache",
+    "string",
+    "generation.cache, create, run",
+    "miss, hit, skipped_failed, stale, error or off",
+)
+RETURNED_ID = _attribute(
+    "generation.returned.id",
+    "string",
+    "SERVER, create",
+    "the existing generation that answered the request",
+)
+RETURNED_STATUS = _attribute(
+    "generation.returned.status", "string", "SERVER, create", "its status at that moment"
+)
+FOUND_ID = _attribute(
+    "generation.found.id", "string", "generation.dedup, generation.cache", "what the lookup named"
+)
+STATUS = _attribute("generation.status", "string", "status, finish, events", "the status set")
+STATUS_PREVIOUS = _attribute(
+    "generation.status.previous", "string", "status, finish, events", "the status before, if known"
+)
+ERROR_CODE = _attribute("generation.error.code", "string", "failing spans", "the host's code")
+ERROR_TYPE = _attribute("error.type", "string", "failing spans", "exception or provider class")
+PROVIDER_JOB_ID = _attribute(
+    "generation.provider.job_id", "string", "provider.execute, poll, run", "the provider's job"
+)
+PROVIDER_STATUS = _attribute(
+    "generation.provider.status", "string", "provider.poll", "the provider's status as read"
+)
+PROVIDER_PROGRESS = _attribute(
+    "generation.provider.progress", "double", "provider.poll", "0 to 1, as the provider gave it"
+)
+SUBMISSION_ID = _attribute(
+    "generation.submission.id", "string", "provider.execute", "the host's submission row"
+)
+ATTEMPT = _attribute(
+    "generation.attempt", "int", "provider.execute", "which submission to the provider, from 1"
+)
+POLLS = _attribute("generation.polls", "int", "provider.poll, run", "status polls so far")
+CACHE_OPERATION = _attribute(
+    "generation.cache.operation", "string", "events of create_generation", "the cache write"
+)
+ACCOUNT_CALL = _attribute(
+    "generation.account.call", "string", "account.*", "the host's function that was called"
+)
+CREDITS_SUFFICIENT = _attribute(
+    "generation.account.credits_sufficient", "boolean", "account.credits", "the check's answer"
+)
+ENQUEUE_OUTCOME = _attribute(
+    "generation.enqueue.outcome",
+    "string",
+    "enqueue",
+    "enqueued, duplicate (ARQ has the job id), leased (the host's lease was held) or error",
+)
+ENQUEUE_DEFER = _attribute("generation.enqueue.defer_s", "double", "enqueue", "deferral, seconds")
+JOB_OUTCOME = _attribute(
+    "generation.job.outcome",
+    "string",
+    "CONSUMER",
+    "succeeded, failed, retry, interrupted, aborted, timeout, not_found, max_tries, expired",
+)
+JOB_STATUS = _attribute(
+    "generation.job.status", "string", "process_generation", "the status the host's job returned"
+)
+JOB_REASON = _attribute(
+    "generation.job.reason", "string", "process_generation", "the reason the host's job returned"
+)
+JOB_TRY = _attribute("generation.job.try", "int", "CONSUMER", "ARQ's try, from 1")
+
+# Attributes of the run span, beside many of the above
+TRIES = _attribute("generation.tries", "int", "run", "ARQ starts")
+REQUEUES = _attribute("generation.requeues", "int", "run", "enqueued again without having failed")
+ATTEMPTS = _attribute("generation.attempts", "int", "run", "submissions to the provider")
+STAGE = _attribute(
+    "generation.stage",
+    "string",
+    "run",
+    "the furthest: created, queued, started, account, submitted, provider or finished",
+)
+WAIT_REASON = _attribute("generation.wait_reason", "string", "run", "why it last waited")
+CODE_VERSION = _attribute(
+    "generation.code.version", "string", "run", "the host package's git revision, +dirty if changed"
+)
+PROCESSES = _attribute(
+    "gentrace.processes", "string[]", "run", "service.instance.id of each process it crossed"
+)
+LATE_EVENTS = _attribute(
+    "gentrace.late_events", "int", "run", "steps of the times that would have been negative"
+)
+TIMES = {
+    state: _attribute(f"generation.time.{state}_s", "double", "run", meaning)
+    for state, meaning in {
+        "api": "received until enqueued",
+        "queue": "on the queue, due",
+        "account_wait": "waiting for an account, credit or slot",
+        "retry_wait": "waiting for the next try",
+        "hold": "paused or scheduled by a person",
+        "worker": "in the job, but for the submission",
+        "provider_submit": "submitting to the provider",
+        "provider_run": "submitted until the final provider status was read",
+        "finish": "from then until the final status was committed",
+        "unexplained": "no job, nothing queued, nothing submitted",
+    }.items()
+}
+
+# Attributes of gentrace itself
+CALLER = _attribute(
+    "gentrace.caller",
+    "string",
+    "spans made for a generation from outside its own job",
+    "cron:<name>, request or job:<function>",
+)
+LINK = _attribute(
+    "gentrace.link",
+    "string",
+    "links",
+    "previous_run, reopened, returned_run, request, incoming, chain or superseded",
+)
+INCOMPLETE = _attribute(
+    "gentrace.incomplete",
+    "string[]",
+    "run, process_generation",
+    "what is missing: store, worker_died, adopted, clock",
+)
+
+# Events
+EVENT_STATUS = "generation.status"
+EVENT_CACHE = "generation.cache.write"
+EVENT_ACCOUNT_RELEASED = "account.released"
+
+# OpenTelemetry semantic conventions used by our own spans
+MESSAGING_SYSTEM = "messaging.system"
+MESSAGING_DESTINATION = "messaging.destination.name"
+MESSAGING_MESSAGE_ID = "messaging.message.id"
+MESSAGING_OPERATION_NAME = "messaging.operation.name"
+MESSAGING_OPERATION_TYPE = "messaging.operation.type"
+
+# Values of the lookups (generation.dedup, generation.cache)
+MISS, HIT, SKIPPED_FAILED, STALE, LOOKUP_ERROR, OFF = (
+    "miss",
+    "hit",
+    "skipped_failed",
+    "stale",
+    "error",
+    "off",
+)
+# Values of gentrace.link
+LINK_RETURNED, LINK_REQUEST, LINK_INCOMING, LINK_SUPERSEDED, LINK_CHAIN, LINK_PREVIOUS = (
+    "returned_run",
+    "request",
+    "incoming",
+    "superseded",
+    "chain",
+    "previous_run",
+)

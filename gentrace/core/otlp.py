@@ -1,0 +1,186 @@
+"""OTLP JSON (``ExportTraceServiceRequest``) to spans, as tolerant as its many writers are loose.
+
+Ids may be hex (the OTLP specification) or base64 (protobuf's own JSON mapping), integers may be
+strings, enums numbers or names, keys camelCase or snake_case. Which file the text came from is
+the sources' business.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any, cast
+
+from gentrace.core.spans import Event, Link, Span
+
+_KIND_NUMBERS = ("INTERNAL", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
+_STATUS_NUMBERS = ("UNSET", "OK", "ERROR")
+_HEX = frozenset("0123456789abcdefABCDEF")
+
+Object = Mapping[str, Any]
+
+
+def decode(request: Any) -> tuple[list[Span], int]:
+    """The spans of one request, and how many more were there that could not be understood.
+
+    An object of another signal (logs, metrics) or of none holds no spans and is no error.
+
+    Raises:
+        ValueError: this is not such an object at all.
+    """
+    spans: list[Span] = []
+    damaged = 0
+    for block in _list(_object(request), "resourceSpans", "resource_spans"):
+        resource = attributes(_object(block).get("resource"))
+        for group in _list(
+            _object(block), "scopeSpans", "scope_spans", "instrumentationLibrarySpans"
+        ):
+            scope = str(_object(_object(group).get("scope") or {}).get("name") or "")
+            for raw in _list(_object(group), "spans"):
+                try:
+                    spans.append(_span(_object(raw), resource, scope))
+                except (ValueError, TypeError, RecursionError):
+                    damaged += 1
+    return spans, damaged
+
+
+def attributes(holder: Any) -> dict[str, Any]:
+    """The ``attributes`` of a resource, span, event or link as a plain dict."""
+    if not isinstance(holder, Mapping):
+        return {}
+    found: dict[str, Any] = {}
+    for pair in _list(cast(Object, holder), "attributes"):
+        entry = _object(pair)
+        found[str(entry.get("key", ""))] = any_value(entry.get("value"))
+    return found
+
+
+def any_value(value: Any) -> Any:
+    """An OTLP AnyValue as a Python value: str, bool, int, float, bytes, list, dict or None."""
+    if value is None:
+        return None
+    for key, item in _object(value).items():
+        match key:
+            case "stringValue" | "string_value":
+                return str(item)
+            case "boolValue" | "bool_value":
+                return item if isinstance(item, bool) else str(item).lower() == "true"
+            case "intValue" | "int_value":
+                return int(item)
+            case "doubleValue" | "double_value":
+                return float(item)
+            case "arrayValue" | "array_value":
+                return [any_value(entry) for entry in _list(_object(item), "values")]
+            case "kvlistValue" | "kvlist_value":
+                return attributes({"attributes": _object(item).get("values")})
+            case "bytesValue" | "bytes_value":
+                return base64.b64decode(str(item))
+            case _:
+                continue
+    return None
+
+
+def _span(raw: Object, resource: Mapping[str, Any], scope: str) -> Span:
+    status = _object(raw.get("status") or {})
+    name = raw.get("name")
+    if not isinstance(name, str):
+        raise ValueError("a span without a name")
+    return Span(
+        trace_id=_id(_get(raw, "traceId", "trace_id"), 16),
+        span_id=_id(_get(raw, "spanId", "span_id"), 8),
+        parent_id=_parent(_get(raw, "parentSpanId", "parent_span_id")),
+        name=name,
+        kind=_enum(raw.get("kind"), "SPAN_KIND_", _KIND_NUMBERS),
+        start_ns=_time(_get(raw, "startTimeUnixNano", "start_time_unix_nano")),
+        end_ns=_time(_get(raw, "endTimeUnixNano", "end_time_unix_nano")),
+        attributes=attributes(raw),
+        events=tuple(_event(_object(event)) for event in _list(raw, "events")),
+        links=tuple(_link(_object(link)) for link in _list(raw, "links")),
+        status=_enum(status.get("code"), "STATUS_CODE_", _STATUS_NUMBERS),
+        status_message=str(status.get("message") or ""),
+        service=str(resource.get("service.name") or ""),
+        instance=str(resource.get("service.instance.id") or ""),
+        resource=resource,
+        scope=scope,
+    )
+
+
+def _event(raw: Object) -> Event:
+    at_ns = _time(_get(raw, "timeUnixNano", "time_unix_nano"))
+    return Event(str(raw.get("name") or ""), at_ns, attributes(raw))
+
+
+def _link(raw: Object) -> Link:
+    return Link(
+        _id(_get(raw, "traceId", "trace_id"), 16),
+        _id(_get(raw, "spanId", "span_id"), 8),
+        attributes(raw),
+    )
+
+
+def _time(value: Any) -> int:
+    """Unix nanoseconds; absent is 0."""
+    at_ns = int(value or 0)
+    if not 0 <= at_ns < 2**63:
+        raise ValueError(f"not a time: {value!r}")
+    return at_ns
+
+
+def _id(value: Any, size: int) -> str:
+    """Lower-case hex of an id of ``size`` bytes given in hex or base64."""
+    if not isinstance(value, str):
+        raise ValueError("an id that is not text")
+    if len(value) == size * 2 and _HEX.issuperset(value):
+        text = value.lower()
+    else:
+        try:
+            text = base64.b64decode(value, validate=True).hex()
+        except binascii.Error:
+            raise ValueError(f"not an id: {value!r}") from None
+    if len(text) != size * 2 or not text.strip("0"):
+        raise ValueError(f"not an id of {size} bytes: {value!r}")
+    return text
+
+
+def _parent(value: Any) -> str:
+    """As :func:`_id`; absent, empty and all-zero mean that there is no parent."""
+    if not value or (isinstance(value, str) and not value.strip("0")):
+        return ""
+    try:
+        return _id(value, 8)
+    except ValueError:
+        if isinstance(value, str) and not value.strip("A="):
+            return ""  # eight zero bytes in base64
+        raise
+
+
+def _enum(value: Any, prefix: str, numbers: tuple[str, ...]) -> str:
+    """The short name of an enum given as number, number in text or name; else the first."""
+    if isinstance(value, str) and not value.isdigit():
+        name = value.upper().removeprefix(prefix)
+        return name if name in numbers else numbers[0]
+    try:
+        return numbers[int(value or 0)]
+    except (IndexError, ValueError, TypeError):
+        return numbers[0]
+
+
+def _get(raw: Object, *spellings: str) -> Any:
+    return next((raw[key] for key in spellings if key in raw), None)
+
+
+def _object(value: Any) -> Object:
+    if not isinstance(value, Mapping):
+        raise ValueError("an object was expected")
+    return cast(Object, value)
+
+
+def _list(raw: Object, *spellings: str) -> list[Any]:
+    """The list under the first spelling that is there; an absent one is empty."""
+    value = _get(raw, *spellings)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ValueError(f"{spellings[0]}: a list was expected")
+    return cast(list[Any], value)

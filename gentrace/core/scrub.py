@@ -1,0 +1,133 @@
+"""What must not leave the process, taken out of what does: one allow-list and one text scrubber.
+
+Attributes pass by name (:func:`allowed`); texts lose e-mails, tokens, keys, URL queries and the
+generation's own prompt, each becoming ``<kind:length:hash8>`` with a keyed hash, so that equal
+secrets still look equal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+
+from gentrace.core import names
+
+# Names of the OpenTelemetry conventions (old and new) that hold no private text.
+_CONVENTIONS = frozenset(
+    {
+        # HTTP, old and new
+        *("http.method", "http.request.method", "http.request.method_original", "http.route"),
+        *("http.status_code", "http.response.status_code", "http.request.resend_count"),
+        *("http.scheme", "url.scheme", "http.flavor", "http.server_name", "url.template"),
+        *("network.protocol.version", "network.protocol.name", "network.peer.port"),
+        *("server.address", "server.port", "net.host.name", "net.host.port"),
+        *("net.peer.name", "net.peer.port", "net.transport", "error.type"),
+        # databases, old and new
+        *("db.system", "db.system.name", "db.name", "db.namespace", "db.operation"),
+        *("db.operation.name", "db.collection.name", "db.sql.table", "db.response.status_code"),
+        # messaging
+        *("messaging.system", "messaging.destination.name", "messaging.message.id"),
+        *("messaging.operation.name", "messaging.operation.type"),
+        # exceptions and code
+        *("exception.type", "exception.escaped"),
+        *("code.function.name", "code.file.path", "code.line.number"),
+    }
+)
+# Values of these are URLs or paths: kept without their query.
+_URLS = frozenset({"http.url", "url.full", "http.target", "url.path"})
+# Values of these are SQL: only the operation and the table are kept.
+_SQL = {"db.statement": "db.statement", "db.query.text": "db.query.text"}
+_OWN_PREFIXES = ("generation.", "gentrace.")
+_EVENT_TEXT = {"exception.message", "exception.stacktrace"}
+
+_EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
+_URL_QUERY = re.compile(r"((?:https?|wss?)://[^\s?#\"'<>]+)[?#][^\s\"'<>]+")
+_URL_USER = re.compile(r"((?:[a-z][a-z0-9+.-]*)://)[^\s/@\"'<>]+@", re.IGNORECASE)
+_JWT = re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?")
+_BEARER = re.compile(r"\b(Bearer|Basic|Token)\s+[\w\-.=+/~]{6,}", re.IGNORECASE)
+_ASSIGNED = re.compile(
+    r"(?i)\b((?:api[_-]?key|access[_-]?key|secret|token|password|passwd|pwd|authorization|cookie|"
+    r"session(?:[_-]?id)?|jwt)[\"']?\s*[=:]\s*[\"']?)(?!<)([^\s\"',;&)}\]]{4,})"
+)
+_LONG_KEY = re.compile(r"\b(?:sk|pk|ghp|xox[abp]|AKIA)[-_A-Za-z0-9]{12,}\b|\b[A-Fa-f0-9]{40,}\b")
+_SQL_TABLE = re.compile(
+    r"\b(?:from|into|update|join|table)\s+([\"`\[]?[\w.]+[\"`\]]?)", re.IGNORECASE
+)
+_MAX_TEXT = 400
+_PROMPT_PART = 8
+
+
+class Scrubber:
+    """Takes private text out, with the installation's key.
+
+    Args:
+        key: the HMAC key; equal texts give equal marks under one key.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def mark(self, kind: str, text: str) -> str:
+        """``<kind:length:hash8>`` for a text that must not be shown."""
+        digest = hmac.new(self._key, text.encode("utf-8", "replace"), hashlib.sha256)
+        return f"<{kind}:{len(text)}:{digest.hexdigest()[:8]}>"
+
+    def text(self, text: str, prompts: Iterable[str] = ()) -> str:
+        """A message without e-mails, secrets, URL queries and parts of the prompts."""
+        for prompt in prompts:
+            text = self._without_prompt(text, prompt)
+        text = _JWT.sub(lambda m: self.mark("token", m.group()), text)
+        text = _URL_USER.sub(lambda m: m.group(1) + self.mark("user", m.group()) + "@", text)
+        text = _URL_QUERY.sub(
+            lambda m: m.group(1) + "?" + self.mark("query", m.group()[len(m.group(1)) :]), text
+        )
+        text = _BEARER.sub(lambda m: f"{m.group(1)} {self.mark('token', m.group())}", text)
+        text = _ASSIGNED.sub(lambda m: m.group(1) + self.mark("secret", m.group(2)), text)
+        text = _EMAIL.sub(lambda m: self.mark("email", m.group()), text)
+        text = _LONG_KEY.sub(lambda m: self.mark("key", m.group()), text)
+        return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "…"
+
+    def _without_prompt(self, text: str, prompt: str) -> str:
+        if len(prompt) <= _PROMPT_PART:
+            return text
+        prompt = prompt[:20_000]
+        found = SequenceMatcher(None, text, prompt, autojunk=False).find_longest_match()
+        while found.size > _PROMPT_PART:
+            part = text[found.a : found.a + found.size]
+            text = text[: found.a] + self.mark("prompt", part) + text[found.a + found.size :]
+            found = SequenceMatcher(None, text, prompt, autojunk=False).find_longest_match()
+        return text
+
+    def attribute(self, name: str, value: object) -> object | None:
+        """The value to export under that name, or None when it must stay.
+
+        Own names pass; conventions pass by name; URLs lose their query and SQL its text.
+        """
+        if name in _CONVENTIONS or name in names.ATTRIBUTES:
+            return value
+        if name.startswith(_OWN_PREFIXES):
+            return None
+        if name in _URLS and isinstance(value, str):
+            return without_query(value)
+        if name in _SQL and isinstance(value, str):
+            return sql_outline(value)
+        if name in _EVENT_TEXT:
+            return None
+        return None
+
+
+def without_query(url: str) -> str:
+    """A URL or path without user, query and fragment."""
+    url = re.split(r"[?#]", url, maxsplit=1)[0]
+    return _URL_USER.sub(r"\1", url)
+
+
+def sql_outline(statement: str) -> str:
+    """``SELECT generations``: the operation and the first table of a statement, nothing else."""
+    words = statement.split(None, 1)
+    operation = re.sub(r"\W", "", words[0]).upper()[:16] if words else ""
+    table = _SQL_TABLE.search(statement)
+    return f"{operation} {table.group(1).strip(chr(34) + '`[]')}" if table else operation

@@ -1,0 +1,116 @@
+"""The environment, read in one place: what each variable means and its default.
+
+``OTEL_*`` variables keep the meaning that OpenTelemetry gives them; those that the SDK and the
+exporters read themselves are not repeated here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ON = frozenset({"1", "true", "yes", "on"})
+
+
+def switched_on(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether ``GENTRACE`` asks for tracing (1, true, yes or on)."""
+    value = (os.environ if environ is None else environ).get("GENTRACE", "")
+    return value.strip().lower() in ON
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the runtime was told, with defaults filled in.
+
+    Attributes:
+        profile: ``GENTRACE_PROFILE``: a shipped name, an entry point's name or a TOML file.
+        spool: ``GENTRACE_SPOOL``: the spool's folder; the per-user state folder otherwise.
+        spool_max_bytes: ``GENTRACE_SPOOL_MAX_MB`` (MiB there), over all segments; 256 MiB.
+        spool_max_age_s: ``GENTRACE_SPOOL_MAX_DAYS`` (days there); 7 days.
+        redis_url: ``GENTRACE_REDIS_URL``: the run store, where ARQ's own Redis is not wanted.
+        sql: ``GENTRACE_SQL``: ``spans`` or ``off``.
+        endpoint: an OTLP endpoint is set, so spans go there and not to the spool.
+        protocol: ``http/protobuf`` (default) or ``grpc``.
+        exporter: ``OTEL_TRACES_EXPORTER``; ``none`` switches export off.
+        disabled: ``OTEL_SDK_DISABLED``.
+        service_name: ``OTEL_SERVICE_NAME``; wins over ``<profile>-<role>``.
+        schedule_delay_ms: ``OTEL_BSP_SCHEDULE_DELAY``; 1000 here.
+        max_queue: ``OTEL_BSP_MAX_QUEUE_SIZE``; 8192 here.
+        max_batch: ``OTEL_BSP_MAX_EXPORT_BATCH_SIZE``; 512.
+    """
+
+    profile: str
+    spool: Path
+    spool_max_bytes: int
+    spool_max_age_s: int
+    redis_url: str
+    sql: str
+    endpoint: str
+    protocol: str
+    exporter: str
+    disabled: bool
+    service_name: str
+    schedule_delay_ms: int
+    max_queue: int
+    max_batch: int
+
+
+def read(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process. Values that cannot be meant fall back to the default."""
+    env = os.environ if environ is None else environ
+    return Settings(
+        profile=env.get("GENTRACE_PROFILE", "") or "pixsim7",
+        spool=spool_path(env),
+        spool_max_bytes=_number(env, "GENTRACE_SPOOL_MAX_MB", 256) * 1024 * 1024,
+        spool_max_age_s=_number(env, "GENTRACE_SPOOL_MAX_DAYS", 7) * 86_400,
+        redis_url=env.get("GENTRACE_REDIS_URL", ""),
+        sql=env.get("GENTRACE_SQL", "").strip().lower() or "spans",
+        endpoint=endpoint(env),
+        protocol=(
+            env.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
+            or env.get("OTEL_EXPORTER_OTLP_PROTOCOL")
+            or "http/protobuf"
+        ).strip(),
+        exporter=env.get("OTEL_TRACES_EXPORTER", "").strip().lower(),
+        disabled=env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true",
+        service_name=env.get("OTEL_SERVICE_NAME", ""),
+        schedule_delay_ms=_number(env, "OTEL_BSP_SCHEDULE_DELAY", 1000),
+        max_queue=_number(env, "OTEL_BSP_MAX_QUEUE_SIZE", 8192),
+        max_batch=_number(env, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
+    )
+
+
+def endpoint(environ: Mapping[str, str] | None = None) -> str:
+    """The OTLP endpoint that the standard variables name, or an empty string."""
+    env = os.environ if environ is None else environ
+    return (
+        env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+        or env.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+        or ""
+    )
+
+
+def spool_path(environ: Mapping[str, str] | None = None) -> Path:
+    """Where the local spool is: ``GENTRACE_SPOOL``, else the per-user state folder."""
+    env = os.environ if environ is None else environ
+    named = env.get("GENTRACE_SPOOL")
+    if named:
+        return Path(named).expanduser()
+    from platformdirs import user_state_path
+
+    return user_state_path("gentrace", appauthor=False) / "spool"
+
+
+def source(environ: Mapping[str, str] | None = None) -> str:
+    """``GENTRACE_SOURCE``: where the commands read, or an empty string for the spool."""
+    return (os.environ if environ is None else environ).get("GENTRACE_SOURCE", "")
+
+
+def _number(env: Mapping[str, str], name: str, default: int) -> int:
+    try:
+        value = int(env.get(name, ""))
+    except ValueError:
+        return default
+    return value if value > 0 else default

@@ -1,0 +1,146 @@
+"""The reader's span: one frozen record, whatever store it came from, and traces made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+KINDS = ("INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
+STATUSES = ("UNSET", "OK", "ERROR")
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened at one moment of a span."""
+
+    name: str
+    at_ns: int
+    attributes: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A pointer to a span of another trace."""
+
+    trace_id: str
+    span_id: str
+    attributes: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One span. Ids are lower-case hex; ``parent_id`` is empty at a root; times are Unix ns.
+
+    Attributes:
+        kind: one of :data:`KINDS`.
+        status: one of :data:`STATUSES`.
+        service: the resource's service.name.
+        instance: the resource's service.instance.id, which names a process.
+        end_ns: 0 where the span was written while still open.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_id: str
+    name: str
+    kind: str = "INTERNAL"
+    start_ns: int = 0
+    end_ns: int = 0
+    attributes: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    events: tuple[Event, ...] = ()
+    links: tuple[Link, ...] = ()
+    status: str = "UNSET"
+    status_message: str = ""
+    service: str = ""
+    instance: str = ""
+    resource: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    scope: str = ""
+
+    @property
+    def open(self) -> bool:
+        """Written without an end."""
+        return self.end_ns <= 0
+
+    @property
+    def last_ns(self) -> int:
+        """The end, or for an open span the last moment known of it."""
+        if not self.open:
+            return self.end_ns
+        return max((event.at_ns for event in self.events), default=self.start_ns)
+
+    @property
+    def duration_ns(self) -> int:
+        """End minus start, never negative."""
+        return max(0, self.last_ns - self.start_ns)
+
+    @property
+    def failed(self) -> bool:
+        """The span's status is ERROR."""
+        return self.status == "ERROR"
+
+    def text(self, name: str) -> str | None:
+        """An attribute as text, or None when it is absent or empty."""
+        value = self.attributes.get(name)
+        return None if value is None or value == "" else plain(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """All known spans of one trace, by start, then parents first."""
+
+    trace_id: str
+    spans: tuple[Span, ...]
+
+    @property
+    def start_ns(self) -> int:
+        """The earliest start, 0 in an empty trace."""
+        return min((span.start_ns for span in self.spans), default=0)
+
+    @property
+    def end_ns(self) -> int:
+        """The last moment known."""
+        return max((span.last_ns for span in self.spans), default=0)
+
+    def by_id(self) -> dict[str, Span]:
+        """The spans by their id."""
+        return {span.span_id: span for span in self.spans}
+
+
+def plain(value: Any) -> str:
+    """An attribute value as one would type it in a filter: true, 3, a,b."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        items: Iterable[Any] = value  # pyright: ignore[reportUnknownVariableType]
+        return ",".join(plain(item) for item in items)
+    return str(value)
+
+
+def traces(spans: Iterable[Span]) -> Iterator[Trace]:
+    """Group spans into traces, in the order in which the traces first appear.
+
+    Of spans with the same id in one trace the last given is kept: writers write at least once.
+    """
+    grouped: dict[str, dict[str, Span]] = {}
+    for span in spans:
+        grouped.setdefault(span.trace_id, {})[span.span_id] = span
+    for trace_id, members in grouped.items():
+        yield Trace(trace_id, tuple(_ordered(members)))
+
+
+def _ordered(members: Mapping[str, Span]) -> list[Span]:
+    """By start; where clocks give parent and child the same start, the parent first."""
+
+    def depth(span: Span) -> int:
+        seen = {span.span_id}
+        steps = 0
+        while span.parent_id in members and span.parent_id not in seen:
+            seen.add(span.parent_id)
+            span = members[span.parent_id]
+            steps += 1
+        return steps
+
+    return sorted(members.values(), key=lambda s: (s.start_ns, depth(s), s.span_id))

@@ -1,0 +1,168 @@
+"""Additive times: the states of a run and the events that move it, as a pure machine.
+
+Spans overlap, so their durations do not add up. A run is in exactly one state instead: each event
+adds the time since the last one to the old state and sets the new one. The times therefore sum
+to the time between the first and the last event, to the nanosecond, whatever order they came in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """What a run is doing; the values name the times (``generation.time.<state>_s``)."""
+
+    API = "api"
+    QUEUE = "queue"
+    ACCOUNT_WAIT = "account_wait"
+    RETRY_WAIT = "retry_wait"
+    HOLD = "hold"
+    WORKER = "worker"
+    PROVIDER_SUBMIT = "provider_submit"
+    PROVIDER_RUN = "provider_run"
+    FINISH = "finish"
+    UNEXPLAINED = "unexplained"
+
+
+WAITS = frozenset({State.ACCOUNT_WAIT, State.RETRY_WAIT, State.HOLD})
+
+
+class Kind(StrEnum):
+    """What happened to a run. The order is the order of one run in which each happens once."""
+
+    RECEIVED = "received"  # the request, or the creating job's call
+    ENQUEUED = "enqueued"  # or its enqueue failed
+    JOB_STARTED = "job_started"
+    SUBMITTING = "submitting"  # provider.execute entered
+    NOT_SUBMITTED = "not_submitted"  # it raised, or returned no provider job id
+    SUBMITTED = "submitted"
+    PROVIDER_DONE = "provider_done"  # the final provider status was read
+    JOB_OVER = "job_over"
+    ENDED = "ended"  # a final status was committed
+
+
+_NEXT: Mapping[Kind, State] = {
+    Kind.RECEIVED: State.API,
+    Kind.ENQUEUED: State.QUEUE,
+    Kind.JOB_STARTED: State.WORKER,
+    Kind.SUBMITTING: State.PROVIDER_SUBMIT,
+    Kind.NOT_SUBMITTED: State.WORKER,
+    Kind.SUBMITTED: State.PROVIDER_RUN,
+    Kind.PROVIDER_DONE: State.FINISH,
+    Kind.JOB_OVER: State.UNEXPLAINED,
+}
+_NEEDS: Mapping[Kind, State] = {
+    Kind.NOT_SUBMITTED: State.PROVIDER_SUBMIT,
+    Kind.PROVIDER_DONE: State.PROVIDER_RUN,
+    Kind.JOB_OVER: State.WORKER,
+}
+_REOPENS = frozenset({Kind.ENQUEUED, Kind.JOB_STARTED, Kind.SUBMITTING})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a run.
+
+    Attributes:
+        attempt: the submission to the provider that it belongs to, from 1; 0 belongs to none.
+        wait: for ENQUEUED and JOB_OVER, the wait that was asked for.
+        due_ns: when that wait is over and the run only queues; 0 is not known.
+    """
+
+    kind: Kind
+    at_ns: int
+    attempt: int = 0
+    wait: State | None = None
+    due_ns: int = 0
+
+
+@dataclass(slots=True)
+class Times:
+    """The machine and what it has counted so far.
+
+    Attributes:
+        spent_ns: nanoseconds in each state that the run was in; they sum to :attr:`total_ns`.
+        state: the state now; None before the first event.
+        ended: a final status is committed; an event that reopens the run takes it back, and
+            the time in between was spent on finishing.
+        late: steps that would have been negative; each counted 0.
+    """
+
+    spent_ns: dict[State, int] = field(default_factory=dict[State, int])
+    state: State | None = None
+    since_ns: int = 0
+    start_ns: int = 0
+    due_ns: int = 0
+    attempt: int = 0
+    ended: bool = False
+    late: int = 0
+
+    @property
+    def total_ns(self) -> int:
+        """First to last event, which is the sum of :attr:`spent_ns`."""
+        return sum(self.spent_ns.values())
+
+    def step(self, event: Event) -> None:
+        """Apply one event: add the time since the last one to its state, set the new state."""
+        if self.state is None:
+            self.start_ns = self.since_ns = event.at_ns
+        elif not self._moves(event):
+            return
+        self.advance(event.at_ns)
+        if event.kind is Kind.SUBMITTING:
+            self.attempt = max(self.attempt, event.attempt)
+        self.due_ns = 0
+        self.ended = event.kind is Kind.ENDED
+        if self.ended:
+            self.state = State.FINISH
+            return
+        self.state = _NEXT[event.kind]
+        if event.wait is not None and (not event.due_ns or event.due_ns > event.at_ns):
+            self.state, self.due_ns = event.wait, event.due_ns
+
+    def advance(self, at_ns: int) -> None:
+        """Let time pass in the state that the run is in; a wait that is due becomes queueing."""
+        if self.state is None:
+            return
+        if at_ns < self.since_ns:
+            self.late += 1
+            return
+        if self.state in WAITS and 0 < self.due_ns < at_ns:
+            due_ns = max(self.due_ns, self.since_ns)
+            self._add(due_ns - self.since_ns)
+            self.state, self.since_ns, self.due_ns = State.QUEUE, due_ns, 0
+        self._add(at_ns - self.since_ns)
+        self.since_ns = at_ns
+
+    def _add(self, span_ns: int) -> None:
+        assert self.state is not None
+        self.spent_ns[self.state] = self.spent_ns.get(self.state, 0) + span_ns
+
+    def _moves(self, event: Event) -> bool:
+        """Whether the event moves the run on: not when it is of an older attempt."""
+        if event.attempt and event.attempt < self.attempt:
+            return False
+        if self.ended:
+            return event.kind in _REOPENS or event.kind is Kind.ENDED
+        needed = _NEEDS.get(event.kind)
+        return needed is None or self.state is needed
+
+
+def tally(events: Iterable[Event], until_ns: int = 0) -> Times:
+    """The times of a run from its events, sorted here by time and then by :class:`Kind`.
+
+    Args:
+        events: in any order.
+        until_ns: for a run that has not ended, the moment up to which its state is counted;
+            0 stops at the last event.
+    """
+    order = {kind: position for position, kind in enumerate(Kind)}
+    times = Times()
+    for event in sorted(events, key=lambda e: (e.at_ns, order[e.kind])):
+        times.step(event)
+    if until_ns > times.since_ns and not times.ended:
+        times.advance(until_ns)
+    return times

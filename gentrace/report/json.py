@@ -1,0 +1,125 @@
+"""Answers as JSON objects: ids are strings, times ISO-8601 UTC, durations seconds (``*_s``)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from gentrace.analysis.generations import Listing
+from gentrace.analysis.runs import Run
+from gentrace.core import names
+from gentrace.core.spans import Span
+from gentrace.core.times import State
+
+Object = dict[str, Any]
+
+
+def dumps(answer: Mapping[str, Any]) -> str:
+    """The text of an answer."""
+    return json.dumps(answer, indent=2, default=_plain)
+
+
+def iso(at_ns: int) -> str:
+    """``2026-07-02T14:00:00.123456Z``."""
+    at = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC).replace(tzinfo=None)
+    return f"{at.isoformat()}.{at_ns % 1_000_000_000 // 1_000:06d}Z"
+
+
+def seconds(span_ns: int) -> float:
+    """Nanoseconds as seconds."""
+    return span_ns / 1e9
+
+
+def listing(found: Listing) -> Object:
+    """The answer of ``list``."""
+    return {"generations": [row(run) for run in found.runs], "truncated": found.truncated}
+
+
+def row(run: Run) -> Object:
+    """One run."""
+    spent = run.times.spent_ns
+    duration_ns = run.duration_ns
+    return {
+        "id": run.id,
+        "run": run.number,
+        "trace_id": run.trace_id,
+        "outcome": run.outcome,
+        "started_at": iso(run.start_ns),
+        "duration_s": None if duration_ns is None else seconds(duration_ns),
+        "operation": run.operation,
+        "provider": run.provider,
+        "model": run.model,
+        "times": {f"{state}_s": seconds(spent.get(state, 0)) for state in State},
+        "state": run.state,
+        "state_since": iso(run.times.since_ns) if run.state else None,
+        "last_seen": iso(run.last_ns),
+        "stage": run.stage,
+        "account": run.account,
+        "user": run.user,
+        "error_code": run.error_code,
+        "error_type": run.error_type,
+        "error_message": run.error_message,
+        "tries": run.count(names.TRIES, run.parts.jobs),
+        "attempts": run.count(names.ATTEMPTS, run.parts.executes),
+        "returned_id": run.returned_id,
+        "returned_status": run.returned_status,
+        "http_status": run.http_status,
+        "incomplete": sorted(run.incomplete),
+        "late_events": run.times.late,
+    }
+
+
+def show(runs: Sequence[Run], chosen: Run) -> Object:
+    """The answer of ``show``: the run that was chosen, and every run with all its spans."""
+    return {
+        "generation": row(chosen),
+        "runs": [{**row(run), "spans": _spans(run)} for run in runs],
+    }
+
+
+def _spans(run: Run) -> list[Object]:
+    known = {span.span_id for span in run.trace.spans}
+    return [_span(span, run.start_ns, known) for span in run.parts.spans]
+
+
+def _span(span: Span, start_ns: int, known: set[str]) -> Object:
+    return {
+        "span_id": span.span_id,
+        "parent_id": span.parent_id or None,
+        "parent_missing": bool(span.parent_id) and span.parent_id not in known,
+        "name": span.name,
+        "kind": span.kind,
+        "service": span.service,
+        "instance": span.instance,
+        "started_at": iso(span.start_ns),
+        "offset_s": seconds(span.start_ns - start_ns),
+        "duration_s": None if span.open else seconds(span.duration_ns),
+        "status": span.status,
+        "status_message": span.status_message or None,
+        "attributes": _finite(span.attributes),
+        "events": [
+            {"name": e.name, "at": iso(e.at_ns), "attributes": _finite(e.attributes)}
+            for e in span.events
+        ],
+        "links": [
+            {"trace_id": k.trace_id, "span_id": k.span_id, "attributes": _finite(k.attributes)}
+            for k in span.links
+        ],
+        "scope": span.scope,
+    }
+
+
+def _finite(attributes: Mapping[str, Any]) -> Object:
+    """Attributes without numbers that JSON does not know (NaN and the infinities become text)."""
+    return {
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in attributes.items()
+    }
+
+
+def _plain(value: Any) -> Any:
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)

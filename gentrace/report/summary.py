@@ -1,0 +1,150 @@
+"""What one span has to say beside its name, in a few words; and the lines of its error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gentrace.analysis.tree import HTTP, SQL, Fold, http_call, library_of
+from gentrace.core import names
+from gentrace.core.spans import Event, Span, plain
+from gentrace.report.words import asked, duration, joined, short_type
+
+
+def words(span: Span) -> list[str]:
+    """The attributes that matter for this kind of span, in short form."""
+    if library_of(span) == HTTP:
+        return [http_call(span)]
+    if library_of(span) == SQL:
+        return [span.text("db.query.text") or span.text("db.statement") or "SQL"]
+    told = [word for word in _told(span) if word]
+    caller = span.text(names.CALLER)
+    if caller and caller != "request":
+        told.append(f"by {caller}")
+    missing = span.attributes.get(names.INCOMPLETE)
+    if missing:
+        told.append(f"incomplete: {plain(missing)}")
+    return told
+
+
+def _told(span: Span) -> list[str | None]:
+    text = span.text
+    if span.kind == "SERVER":
+        code = text("http.response.status_code") or text("http.status_code")
+        return [code, _labelled("returned", text(names.RETURNED_ID))]
+    if span.kind == "PRODUCER":
+        outcome, defer = text(names.ENQUEUE_OUTCOME), span.attributes.get(names.ENQUEUE_DEFER)
+        wait = f"in {duration(round(defer * 1e9))}" if isinstance(defer, int | float) else None
+        return [None if outcome == "enqueued" else outcome, wait if defer else None]
+    if span.kind == "CONSUMER":
+        attempt, outcome = text(names.JOB_TRY), text(names.JOB_OUTCOME)
+        status = joined((text(names.JOB_STATUS), text(names.JOB_REASON)), ": ")
+        return [
+            f"try {attempt}" if attempt not in (None, "1") else None,
+            None if outcome == "succeeded" else outcome,
+            f"→ {status}" if status else None,
+        ]
+    match span.name:
+        case names.CREATE_GENERATION | names.RUN:
+            return [
+                text(names.OPERATION),
+                asked(text(names.PROVIDER), text(names.MODEL)),
+                _labelled("dedup", text(names.DEDUP_RESULT)),
+                _labelled("cache", text(names.CACHE_RESULT)),
+                _labelled("returned", text(names.RETURNED_ID)),
+            ]
+        case names.HASH:
+            return [(text(names.GENERATION_HASH) or "")[:12]]
+        case names.DEDUP | names.CACHE:
+            result = text(names.DEDUP_RESULT if span.name == names.DEDUP else names.CACHE_RESULT)
+            return [result, _labelled("generation", text(names.FOUND_ID))]
+        case names.ACCOUNT_SELECT | names.ACCOUNT_CREDITS:
+            enough = span.attributes.get(names.CREDITS_SUFFICIENT)
+            call = text(names.ACCOUNT_CALL)
+            return [
+                _labelled("account", text(names.ACCOUNT_ID)),
+                "too few credits" if enough is False else None,
+                None if call in (None, span.name) else call.rpartition(".")[2],
+            ]
+        case names.PROVIDER_EXECUTE:
+            attempt = text(names.ATTEMPT)
+            return [
+                asked(text(names.PROVIDER), text(names.MODEL)),
+                f"attempt {attempt}" if attempt not in (None, "0", "1") else None,
+                _labelled("job", text(names.PROVIDER_JOB_ID)),
+            ]
+        case names.PROVIDER_POLL | names.PROVIDER_WAIT:
+            progress = span.attributes.get(names.PROVIDER_PROGRESS)
+            return [
+                text(names.PROVIDER_STATUS),
+                f"{progress:.0%}" if isinstance(progress, float) and progress < 1 else None,
+                _labelled("polls", text(names.POLLS)),
+            ]
+        case names.FINISH:
+            return [_change({names.STATUS: text(names.OUTCOME), **_committed(span)})]
+        case names.STATUS_CHANGE:
+            return [_change(span.attributes)]
+        case _:
+            return []
+
+
+def fold_words(fold: Fold) -> tuple[str, str]:
+    """A fold's name and what it holds: ``12 SQL 8.2 ms``, ``SELECT x9, UPDATE x3``."""
+    count = f"{len(fold.spans)} {fold.library}"
+    return (count if len(fold.spans) == 1 else f"{count} {duration(fold.busy_ns)}"), fold.what
+
+
+def events(span: Span) -> list[Event]:
+    """The events worth a line: not what the span's own words or error lines tell already."""
+    committed = _committed(span)
+    return [
+        event
+        for event in span.events
+        if not (event.name == "exception" and span.failed)
+        and not (committed and event.attributes is committed)
+    ]
+
+
+def _committed(span: Span) -> Mapping[str, Any]:
+    """The status change of a generation.finish span, if it holds one."""
+    changes = [event.attributes for event in span.events if event.name == names.EVENT_STATUS]
+    return changes[-1] if changes and span.name == names.FINISH else {}
+
+
+def event_words(event: Event) -> str:
+    """An event in short."""
+    if event.name == "exception":
+        kind = short_type(_text(event.attributes.get("exception.type")))
+        return f"caught {joined((kind, _text(event.attributes.get('exception.message'))), ': ')}"
+    if event.name == names.EVENT_STATUS:
+        return f"status {_change(event.attributes)}"
+    rest = " ".join(plain(value) for value in event.attributes.values())
+    return joined((event.name, rest), "  ")
+
+
+def error_lines(span: Span, *, frames: int = 1) -> list[str]:
+    """Code, type and message of a failing span, then the innermost frames of its stack."""
+    exceptions = [event.attributes for event in span.events if event.name == "exception"]
+    last: Mapping[str, Any] = exceptions[-1] if exceptions else {}
+    kind = short_type(span.text(names.ERROR_TYPE) or _text(last.get("exception.type")))
+    message = span.status_message or _text(last.get("exception.message")) or ""
+    if kind and message.startswith(f"{kind}:"):
+        message = message[len(kind) + 1 :].strip()
+    head = joined((span.text(names.ERROR_CODE), kind), " ")
+    lines = [joined((head, message), ": ") or "failed"]
+    stack = (_text(last.get("exception.stacktrace")) or "").splitlines()
+    where = [line.strip() for line in stack if line.lstrip().startswith("File ")]
+    return lines + where[-frames:] if frames else lines
+
+
+def _change(attributes: Mapping[str, Any]) -> str:
+    before, after = attributes.get(names.STATUS_PREVIOUS), attributes.get(names.STATUS)
+    return f"{plain(before)} → {plain(after)}" if before is not None else f"→ {plain(after)}"
+
+
+def _labelled(label: str, value: str | None) -> str | None:
+    return f"{label} {value}" if value is not None else None
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None or value == "" else plain(value)

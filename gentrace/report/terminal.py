@@ -1,0 +1,57 @@
+"""The console: its width, its encoding, and lines that are wrapped and never cut.
+
+Colour only adds; nothing is told by it alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+PIPED_WIDTH = 120
+_ASCII = str.maketrans(
+    {"·": "-", "→": ">", "█": "#", "░": ":", "├": "|", "└": "`", "│": "|", "…": "~", "•": "*",
+     "✗": "x"}
+)  # fmt: skip
+
+
+def console() -> Console:
+    """Standard output; where it is no terminal, as wide as COLUMNS says or 120."""
+    width = None
+    if not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdecimal():
+        width = PIPED_WIDTH
+    return Console(width=width, highlight=False, emoji=False, markup=False)
+
+
+def write(to: Console, line: Text) -> None:
+    """One line as it is; in ASCII where the terminal's encoding has no more."""
+    if not (to.encoding or "").lower().startswith("utf"):
+        line.plain = line.plain.translate(_ASCII)
+    line.rstrip()
+    to.print(line, no_wrap=True, overflow="ignore", crop=False)
+
+
+def say(to: Console, text: str, style: str = "", indent: str = "") -> None:
+    """A sentence, over as many lines as it needs."""
+    for number, line in enumerate(wrapped(text, to.width - len(indent))):
+        write(to, Text((indent if number else "") + line, style))
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most ``width`` cells (10 at least), broken at spaces where there are any."""
+    width = max(10, width)
+    lines: list[str] = []
+    line = ""
+    for word in text.split():
+        if line and cell_len(line) + 1 + cell_len(word) > width:
+            lines.append(line)
+            line = ""
+        while cell_len(word) > width:
+            lines.append(word[:width])
+            word = word[width:]
+        line = f"{line} {word}" if line else word
+    return [*lines, line] if line or not lines else lines

@@ -1,0 +1,182 @@
+"""Whose work is running: the generation's run and the scope around it, in OpenTelemetry's context.
+
+A scope is opened by a request, a job, a creation or a poll and closed when that ends, so that a
+task left behind by a request does not record into that request's generation for ever.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+from gentrace.core import names
+
+_SCOPE_KEY = otel_context.create_key("gentrace.scope")
+_MAX_RUNS = 4096
+
+
+@dataclass(eq=False, slots=True)
+class Run:
+    """One generation from creation to a final status, as this process knows it.
+
+    Attributes:
+        generation_id: None until the host has given one.
+        parent: the span that later work of this run hangs under.
+        pending: spans over before the id was known, with their end (ns); they wait for it.
+        owned: a creation has taken this trace as its generation's.
+    """
+
+    generation_id: str | None = None
+    parent: trace.SpanContext | None = None
+    server_span: trace.Span | None = None
+    pending: list[tuple[trace.Span, int]] = field(default_factory=list[tuple[trace.Span, int]])
+    prompts: tuple[str, ...] = ()
+    owned: bool = False
+    adopted: bool = False
+    closed: bool = False
+    attempts: int = 0
+    provider_status: str | None = None
+
+    @property
+    def trace_id(self) -> int:
+        """The run's trace, 0 when it has none."""
+        return self.parent.trace_id if self.parent is not None else 0
+
+    def identify(self, generation_id: str) -> None:
+        """The host gave the id: put it on the SERVER span and on what waited for it."""
+        if self.generation_id is not None:
+            return
+        self.generation_id = generation_id
+        if self.server_span is not None and self.server_span.is_recording():
+            self.server_span.set_attribute(names.GENERATION_ID, generation_id)
+        self.release()
+        remember(self)
+
+    def release(self) -> None:
+        """End what waited for the id, with it or (when none came) without."""
+        waiting, self.pending = self.pending, []
+        for span, end_ns in waiting:
+            if self.generation_id is not None:
+                span.set_attribute(names.GENERATION_ID, self.generation_id)
+            span.end(end_ns)
+
+    def abandon(self) -> None:
+        """No id will come any more."""
+        self.closed = True
+        self.release()
+
+
+@dataclass(eq=False, slots=True)
+class Scope:
+    """A stretch of work for one run (or for none: then only the caller is known).
+
+    Attributes:
+        kind: request, job, create, call or poll.
+        caller: cron:<name>, job:<function> or request.
+        silent: nothing is recorded in here until :attr:`span` is made.
+        span: the span of a silent scope once it was worth one.
+        reveal: makes that span.
+    """
+
+    kind: str
+    run: Run | None = None
+    caller: str = ""
+    open: bool = True
+    silent: bool = False
+    span: trace.Span | None = None
+    entry_span_id: int = -1
+    entered_ns: int = field(default_factory=time.time_ns)
+    reveal: Callable[[], None] | None = None
+
+    def close(self) -> None:
+        """Nothing is recorded in here any more."""
+        self.open = False
+
+
+def current() -> Scope | None:
+    """The open scope of this task, if any."""
+    scope = otel_context.get_value(_SCOPE_KEY)
+    return scope if isinstance(scope, Scope) and scope.open else None
+
+
+def recording() -> Scope | None:
+    """The open scope when spans may be started in it."""
+    scope = current()
+    if scope is None or scope.run is None or (scope.silent and scope.span is None):
+        return None
+    return scope
+
+
+def caller() -> str:
+    """Who is at work here: cron:<name>, job:<function>, request, or nothing."""
+    scope = current()
+    return scope.caller if scope is not None else ""
+
+
+def enter(scope: Scope, span: trace.Span | None = None, base: Any = None) -> Any:
+    """Make the scope (and span) current; returns the token for :func:`leave`."""
+    context = otel_context.get_current() if base is None else base
+    context = otel_context.set_value(_SCOPE_KEY, scope, context)
+    if span is not None:
+        context = trace.set_span_in_context(span, context)
+    if scope.entry_span_id < 0:
+        scope.entry_span_id = trace.get_current_span(context).get_span_context().span_id
+    return otel_context.attach(context)
+
+
+def leave(token: Any) -> None:
+    """Undo :func:`enter`."""
+    otel_context.detach(token)
+
+
+def span_context(scope: Scope | None = None) -> Any:
+    """The context that a new span hangs in: the current one, or under a silent scope's span."""
+    context = otel_context.get_current()
+    scope = scope or current()
+    if scope is not None and scope.span is not None:
+        current_id = trace.get_current_span(context).get_span_context().span_id
+        if current_id == scope.entry_span_id:
+            return trace.set_span_in_context(scope.span, context)
+    return context
+
+
+_runs: OrderedDict[str, Run] = OrderedDict()
+_lock = threading.Lock()
+
+
+def remember(run: Run) -> None:
+    """Keep a run by its generation id; the oldest go when there are too many."""
+    if run.generation_id is None:
+        return
+    with _lock:
+        _runs[run.generation_id] = run
+        _runs.move_to_end(run.generation_id)
+        while len(_runs) > _MAX_RUNS:
+            _runs.popitem(last=False)
+
+
+def find(generation_id: str | None) -> Run | None:
+    """The run of that generation, if this process has met it."""
+    if generation_id is None:
+        return None
+    with _lock:
+        return _runs.get(generation_id)
+
+
+def find_by_trace(trace_id: int) -> Run | None:
+    """The run whose trace that is, if this process has met it."""
+    with _lock:
+        return next((run for run in reversed(_runs.values()) if run.trace_id == trace_id), None)
+
+
+def forget_all() -> None:
+    """Forget every run (after uninstrument and in a forked child)."""
+    with _lock:
+        _runs.clear()

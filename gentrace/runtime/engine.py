@@ -1,0 +1,43 @@
+"""Everything the hooks share, in one object: profile, tracing, store, process, guards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gentrace.core.profile import Profile
+from gentrace.core.settings import Settings
+from gentrace.runtime.export.pipeline import Pipeline
+from gentrace.runtime.guard import Guard
+from gentrace.runtime.process import Process
+from gentrace.runtime.runs.store import RunStore
+from gentrace.runtime.tracing import Tracing
+
+
+@dataclass(slots=True)
+class Engine:
+    """The running instrumentation of one process."""
+
+    profile: Profile
+    settings: Settings
+    process: Process
+    tracing: Tracing
+    store: RunStore
+    pipeline: Pipeline
+    guards: dict[str, Guard] = field(default_factory=dict[str, Guard])
+    libraries: dict[str, str] = field(default_factory=dict[str, str])
+    undo: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+    active: bool = True
+
+    def guard(self, name: str) -> Guard:
+        """The guard of that hook, one for all its calls."""
+        return self.guards.setdefault(name, Guard(name))
+
+    def flush(self, timeout_s: float) -> None:
+        """Write out what has ended (blocking; off the event loop, please)."""
+        self.pipeline.force_flush(int(timeout_s * 1000))
+
+    def close(self) -> None:
+        """See everything out; at most the pipeline's deadline."""
+        self.store.stop(0.5)
+        self.pipeline.shutdown()

@@ -1,0 +1,1 @@
+"""From an ended span to OTLP or the local spool: batching, scrubbing, spool, shutdown."""

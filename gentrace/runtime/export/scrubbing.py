@@ -1,0 +1,96 @@
+"""The last step before a span leaves: allow-listed attributes, scrubbed texts, the resource."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, Status
+
+from gentrace.core.scrub import Scrubber
+
+OWN_SCOPE = "gentrace"
+_KEY_BYTES = 32
+
+
+def installation_key(folder: Path) -> bytes:
+    """The installation's HMAC key, made once beside the spool; a random one where that fails."""
+    path = folder.parent / f"{folder.name}.key"
+    try:
+        key = path.read_bytes()
+        if len(key) == _KEY_BYTES:
+            return key
+    except OSError:
+        pass
+    key = secrets.token_bytes(_KEY_BYTES)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(key)
+    except FileExistsError:
+        try:
+            return path.read_bytes() or key
+        except OSError:
+            return key
+    except OSError:
+        return key
+    return key
+
+
+def clean(spans: Iterable[Any], resource: Any, scrubber: Scrubber) -> list[ReadableSpan]:
+    """Spans as they may leave: every name on the allow-list, every text scrubbed."""
+    return [_clean(span, resource, scrubber) for span in spans]
+
+
+def _clean(span: Any, resource: Any, scrubber: Scrubber) -> ReadableSpan:
+    scope: InstrumentationScope | None = span.instrumentation_scope
+    own = scope is not None and scope.name == OWN_SCOPE
+    return ReadableSpan(
+        name=span.name,
+        context=span.context,
+        parent=span.parent,
+        resource=resource,
+        attributes=_attributes(span.attributes, scrubber),
+        events=[_event(event, own, scrubber) for event in span.events],
+        links=[Link(link.context, _attributes(link.attributes, scrubber)) for link in span.links],
+        kind=span.kind,
+        instrumentation_scope=scope,
+        status=span.status if own else _status(span.status),
+        start_time=span.start_time,
+        end_time=span.end_time,
+    )
+
+
+def _attributes(attributes: Any, scrubber: Scrubber) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for name, value in (attributes or {}).items():
+        allowed = scrubber.attribute(name, value)
+        if allowed is not None:
+            kept[name] = allowed
+    return kept
+
+
+def _event(event: Any, own: bool, scrubber: Scrubber) -> Event:
+    attributes = _attributes(event.attributes, scrubber)
+    if own:  # our own events are made of scrubbed text
+        attributes.update(
+            {k: v for k, v in (event.attributes or {}).items() if k not in attributes}
+        )
+    elif message := (event.attributes or {}).get("exception.message"):
+        attributes["exception.message"] = scrubber.mark("message", str(message))
+    return Event(event.name, attributes, event.timestamp)
+
+
+def _status(status: Any) -> Status:
+    """A library's status keeps the exception's type, not its words."""
+    description = status.description
+    if description:
+        head = description.partition(":")[0].strip()
+        description = head if head.replace(".", "").replace("_", "").isalnum() else None
+    return Status(status.status_code, description if status.is_ok is False else None)

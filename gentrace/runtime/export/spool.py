@@ -1,0 +1,133 @@
+"""The local spool: OTLP JSON lines, one segment a process and kind, bounded in size and age.
+
+A line is one whole write to a file opened for appending, so that a kill leaves at most one
+unfinished last line, and readers never see two processes' bytes in one line. Encoding is
+opentelemetry-exporter-otlp-json-common's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gentrace.core import names
+
+SPANS, RUNS, PROCESSES = "spans", "runs", "processes"
+_SEGMENT_BYTES = 16 * 1024 * 1024
+_CLEAN_EVERY_S = 60.0
+
+
+class Spool:
+    """Writes this process's segments below ``folder``; older segments go when it is too big.
+
+    Args:
+        folder: made on the first write, readable by this user only.
+        max_bytes: over all segments of all processes.
+        max_age_s: a segment that was not written for so long is removed.
+        instance: names the segments of this process.
+
+    Raises:
+        OSError: from :meth:`write_spans` and :meth:`write_process`, when the disk says no.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int, max_age_s: int, instance: str) -> None:
+        self.folder, self.max_bytes, self.max_age_s = folder, max_bytes, max_age_s
+        self._files: dict[str, _Segment] = {}
+        self._lock = threading.Lock()
+        self._cleaned = 0.0
+        self._name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}-{instance[:8]}"
+
+    def write_spans(self, spans: Sequence[Any]) -> None:
+        """Append ended spans (the SDK's ReadableSpan), the run spans in a segment of their own."""
+        runs = [span for span in spans if span.name == names.RUN]
+        others = [span for span in spans if span.name != names.RUN]
+        with self._lock:
+            for kind, chosen in ((SPANS, others), (RUNS, runs)):
+                if chosen:
+                    self._append(kind, _encode(chosen))
+
+    def write_process(self, record: dict[str, Any]) -> None:
+        """Append this process's record."""
+        line = json.dumps({"gentraceProcess": record}, separators=(",", ":"), default=str)
+        with self._lock:
+            self._append(PROCESSES, line.encode() + b"\n")
+
+    def _append(self, kind: str, line: bytes) -> None:
+        now = time.monotonic()
+        if now - self._cleaned > _CLEAN_EVERY_S or not self._cleaned:
+            self._cleaned = now
+            self._clean()
+        segment = self._files.get(kind)
+        if segment is None or segment.size + len(line) > _SEGMENT_BYTES:
+            number = segment.number + 1 if segment else 0
+            if segment:
+                segment.close()
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = self.folder / f"{kind}-{self._name}-{number:04d}.jsonl"
+            segment = self._files[kind] = _Segment(path, number)
+        segment.append(line)
+
+    def _clean(self) -> None:
+        """Remove what is too old, then the oldest until the rest fits; never our own."""
+        own = {segment.path for segment in self._files.values()}
+        found: list[tuple[float, int, Path]] = []
+        try:
+            for path in self.folder.glob("*-*.jsonl"):
+                stat = path.stat()
+                if path not in own:
+                    found.append((stat.st_mtime, stat.st_size, path))
+        except OSError:
+            return
+        total = sum(size for _, size, _ in found) + sum(s.size for s in self._files.values())
+        for written, size, path in sorted(found):
+            if time.time() - written > self.max_age_s or total > self.max_bytes:
+                try:
+                    path.unlink()
+                    total -= size
+                except OSError:
+                    continue
+
+    def close(self) -> None:
+        """Close the files."""
+        with self._lock:
+            for segment in self._files.values():
+                segment.close()
+            self._files.clear()
+
+
+class _Segment:
+    """One file, written with one ``os.write`` a line."""
+
+    def __init__(self, path: Path, number: int) -> None:
+        self.path, self.number, self.size, self._torn = path, number, 0, False
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        self._fd = os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
+
+    def append(self, line: bytes) -> None:
+        if self._torn:
+            line = b"\n" + line
+        written = os.write(self._fd, line)
+        self.size += written
+        self._torn = written != len(line)
+        if self._torn:
+            raise OSError(
+                28, f"only {written} of {len(line)} bytes could be written", str(self.path)
+            )
+
+    def close(self) -> None:
+        try:
+            os.close(self._fd)
+        except OSError:
+            return
+
+
+def _encode(spans: Sequence[Any]) -> bytes:
+    from opentelemetry.exporter.otlp.json.common.trace_encoder import encode_spans
+
+    return json.dumps(encode_spans(spans).to_dict(), separators=(",", ":")).encode() + b"\n"

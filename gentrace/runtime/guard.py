@@ -1,0 +1,194 @@
+"""The guard around every piece of our work in the host, and the wrapper that stands round a call.
+
+Our work runs only inside a guard, which catches ``Exception`` and never ``BaseException``; the
+host's call stands bare between two guards. A hook that keeps failing switches itself off.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Protocol
+
+from gentrace.runtime import notices
+
+MAX_FAILURES = 20
+
+
+class Guard:
+    """Counts one hook's failures and switches it off after :data:`MAX_FAILURES` in a row."""
+
+    __slots__ = ("failures", "name", "off", "total")
+
+    def __init__(self, name: str) -> None:
+        self.name, self.failures, self.total, self.off = name, 0, 0, False
+
+    def failed(self, exc: Exception) -> None:
+        """Our work failed: count it, say it once, switch off when it goes on."""
+        self.failures += 1
+        self.total += 1
+        notices.swallowed(f"hook {self.name}", exc)
+        if self.failures >= MAX_FAILURES and not self.off:
+            self.off = True
+            notices.say_once(
+                f"off:{self.name}",
+                f"hook {self.name} failed {self.failures} times in a row and is switched off",
+            )
+
+    def passed(self) -> None:
+        """Our work went well: failures in a row start again at none."""
+        self.failures = 0
+
+
+@lru_cache(maxsize=512)
+def _signature(function: Any) -> inspect.Signature | None:
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+
+
+class Call:
+    """One call of a hooked function: its arguments by name, whatever way they were given."""
+
+    __slots__ = ("_bound", "args", "function", "instance", "kwargs", "name")
+
+    def __init__(
+        self,
+        name: str,
+        function: Any,
+        instance: Any,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> None:
+        self.name, self.function, self.instance = name, function, instance
+        self.args, self.kwargs = args, kwargs
+        self._bound: dict[str, Any] | None = None
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Argument name to value; only those that were given."""
+        if self._bound is None:
+            signature = _signature(getattr(self.function, "__func__", self.function))
+            self._bound = dict(self.kwargs)
+            if signature is not None:
+                args = self.args
+                if getattr(self.function, "__self__", None) is not None:
+                    args = (self.function.__self__, *args)
+                try:
+                    self._bound = dict(signature.bind_partial(*args, **self.kwargs).arguments)
+                except TypeError:
+                    pass  # the host's own call will raise the same error
+            for name, value in list(self._bound.items()):
+                if signature is not None and name in signature.parameters:
+                    kind = signature.parameters[name].kind
+                    if kind is inspect.Parameter.VAR_KEYWORD:
+                        self._bound.update(value)
+        return self._bound
+
+
+class Hook(Protocol):
+    """What a role does around a call. Each method may fail: the guard takes it.
+
+    ``before`` returns a state, or None when this call is not observed. ``settle`` is always
+    called last for a state, also when ``after`` or ``failed`` went wrong.
+    """
+
+    waits: bool
+
+    async def prepare(self, call: Call) -> None:
+        """Awaited before ``before`` where ``waits`` is set: at most the store's one read."""
+        ...
+
+    def before(self, call: Call) -> Any: ...
+    def after(self, state: Any, call: Call, result: Any) -> None: ...
+    def failed(self, state: Any, call: Call, exc: BaseException) -> None: ...
+    def settle(self, state: Any) -> None: ...
+
+
+class _Started:
+    """The host's coroutine, made when the host called; closed if ours never got to await it.
+
+    A task that is cancelled before its first step leaves no "never awaited" warning behind, as
+    it would not without us.
+    """
+
+    __slots__ = ("coroutine",)
+
+    def __init__(self, coroutine: Any) -> None:
+        self.coroutine = coroutine
+
+    def __del__(self) -> None:
+        if inspect.getcoroutinestate(self.coroutine) == inspect.CORO_CREATED:
+            self.coroutine.close()
+
+
+def around(name: str, hook: Hook, guard: Guard, original: Any) -> Callable[..., Any]:
+    """A wrapt wrapper that lets ``hook`` observe the calls of ``original``.
+
+    The result and the exception are the host's own objects; an ``async def`` stays one.
+    """
+
+    def enter(call: Call) -> Any:
+        try:
+            state = hook.before(call)
+        except Exception as exc:
+            guard.failed(exc)
+            return None
+        return state
+
+    def leave(state: Any, work: Callable[[], None]) -> None:
+        try:
+            work()
+            guard.passed()
+        except Exception as exc:
+            guard.failed(exc)
+        try:
+            hook.settle(state)
+        except Exception as exc:
+            guard.failed(exc)
+
+    async def drive(call: Call, started: _Started) -> Any:
+        if hook.waits:
+            try:
+                await hook.prepare(call)
+            except Exception as exc:
+                guard.failed(exc)
+        state = enter(call)
+        if state is None:
+            return await started.coroutine
+        try:
+            result = await started.coroutine
+        except BaseException as exc:
+            error = exc
+            leave(state, lambda: hook.failed(state, call, error))
+            raise
+        leave(state, lambda: hook.after(state, call, result))
+        return result
+
+    def asynchronous(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        coroutine = wrapped(*args, **kwargs)  # wrong arguments raise here, as they always did
+        if guard.off or not inspect.iscoroutine(coroutine):
+            return coroutine
+        driven = drive(Call(name, wrapped, instance, args, kwargs), _Started(coroutine))
+        driven.__name__, driven.__qualname__ = coroutine.__name__, coroutine.__qualname__
+        return driven
+
+    def synchronous(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        if guard.off:
+            return wrapped(*args, **kwargs)
+        call = Call(name, wrapped, instance, args, kwargs)
+        state = enter(call)
+        if state is None:
+            return wrapped(*args, **kwargs)
+        try:
+            result = wrapped(*args, **kwargs)
+        except BaseException as exc:
+            error = exc
+            leave(state, lambda: hook.failed(state, call, error))
+            raise
+        leave(state, lambda: hook.after(state, call, result))
+        return result
+
+    return asynchronous if inspect.iscoroutinefunction(original) else synchronous

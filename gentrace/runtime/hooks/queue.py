@@ -1,0 +1,232 @@
+"""The enqueue: ArqRedis.enqueue_job and the host's own functions around it.
+
+One PRODUCER span an enqueue, whichever of them is reached: a lease of the host that is held ends
+before ARQ is asked, a job id that ARQ has already makes it answer None. The carrier goes into
+the serialised job, never into its arguments.
+
+Observed on: arq 0.25 to 0.28.
+"""
+
+from __future__ import annotations
+
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import ModuleType
+from typing import Any
+
+import wrapt
+from opentelemetry.trace import SpanKind
+
+from gentrace.core import names
+from gentrace.runtime import carrier, context, reading
+from gentrace.runtime.context import Run
+from gentrace.runtime.engine import Engine
+from gentrace.runtime.guard import Call
+from gentrace.runtime.hooks.base import BaseHook, Observed
+
+ENQUEUED, DUPLICATE, LEASED, ERROR = "enqueued", "duplicate", "leased", "error"
+
+
+@dataclass(eq=False, slots=True)
+class Enqueue:
+    """An enqueue of the host's own function, under way."""
+
+    hook: EnqueueHook
+    run: Run
+    function: str
+    started_ns: int
+    observed: Observed | None = None
+    reached: bool = False
+
+    def show(self) -> Observed:
+        """Its span, started when first needed, as of the function's start."""
+        if self.observed is None:
+            self.observed = self.hook.start(self.run, self.function, self.started_ns)
+        return self.observed
+
+
+enqueuing: ContextVar[Enqueue | None] = ContextVar("gentrace.enqueuing", default=None)
+
+
+class EnqueueHook(BaseHook):
+    """The host's function around ArqRedis.enqueue_job, which may answer without asking ARQ."""
+
+    waits = True
+
+    def start(self, run: Run, function: str, start_ns: int | None = None) -> Observed:
+        """The PRODUCER span of an enqueue in that run."""
+        return self.for_run(
+            run,
+            names.ENQUEUE_PREFIX + function,
+            {
+                names.MESSAGING_SYSTEM: "arq",
+                names.MESSAGING_OPERATION_NAME: "enqueue",
+                names.MESSAGING_OPERATION_TYPE: "send",
+            },
+            kind=SpanKind.PRODUCER,
+            start_ns=start_ns,
+        )
+
+    def before(self, call: Call) -> Observed | None:
+        function = self.text("function", call)
+        run = _run_of(self.text("id", call))
+        if function is None or run is None:
+            return None
+        enqueue = Enqueue(self, run, function, time.time_ns())
+        if not context.caller().startswith("cron:"):
+            enqueue.show()
+        state = Observed()
+        state.detail["enqueue"] = enqueue
+        state.detail["reset"] = enqueuing.set(enqueue)
+        return state
+
+    def after(self, state: Observed, call: Call, result: Any) -> None:
+        enqueue: Enqueue = state.detail["enqueue"]
+        if enqueue.reached or enqueue.observed is None or enqueue.observed.span is None:
+            return
+        enqueued = self.value("enqueued", call, result)
+        outcome = LEASED if not enqueued else ENQUEUED
+        enqueue.observed.span.set_attribute(names.ENQUEUE_OUTCOME, outcome)
+
+    def failed(self, state: Observed, call: Call, exc: BaseException) -> None:
+        enqueue: Enqueue = state.detail["enqueue"]
+        span = enqueue.show().span
+        if span is not None:
+            span.set_attribute(names.ENQUEUE_OUTCOME, ERROR)
+            self.tracing.fail(span, exc, enqueue.run)
+
+    def settle(self, state: Observed) -> None:
+        enqueuing.reset(state.detail["reset"])
+        observed = state.detail["enqueue"].observed
+        if observed is not None:
+            super().settle(observed)
+
+
+class ArqEnqueueHook(EnqueueHook):
+    """ArqRedis.enqueue_job itself."""
+
+    async def prepare(self, call: Call) -> None:
+        await self.engine.store.find(self._generation(call))
+
+    def _generation(self, call: Call) -> str | None:
+        arguments = call.arguments
+        job = self.engine.profile.job(str(arguments.get("function", "")))
+        if job is None:
+            return None
+        value = call.kwargs.get(job.id)
+        if value is None:
+            given: tuple[Any, ...] = arguments.get("args", ())
+            value = given[job.position] if len(given) > job.position else None
+        return reading.text(value)
+
+    def before(self, call: Call) -> Observed | None:
+        function = str(call.arguments.get("function", ""))
+        outer = enqueuing.get()
+        generation_id = self._generation(call)
+        if outer is not None and outer.function == function:
+            outer.reached = True
+            observed = outer.show()
+            state = Observed(outer.run, observed.span)
+            state.detail["outer"] = True
+        else:
+            run = _run_of(generation_id)
+            scope = context.recording()
+            if run is None and generation_id is None and scope is not None:
+                run = scope.run
+            if run is None:
+                return None
+            state = self.start(run, function)
+        self._describe(state, call)
+        assert state.span is not None
+        state.detail["reset"] = carrier.outgoing.set(carrier.inject(state.span))
+        if state.run is not None and generation_id is not None:
+            job = self.engine.profile.job(function)
+            if job is not None and job.own:
+                state.run.parent = state.span.get_span_context()
+                self.engine.store.save(state.run)
+        return state
+
+    def _describe(self, state: Observed, call: Call) -> None:
+        assert state.span is not None
+        queue = call.kwargs.get("_queue_name") or getattr(call.instance, "default_queue_name", None)
+        if queue:
+            state.span.set_attribute(names.MESSAGING_DESTINATION, str(queue))
+        seconds = _deferral_s(call.kwargs.get("_defer_by"), call.kwargs.get("_defer_until"))
+        if seconds is not None:
+            state.span.set_attribute(names.ENQUEUE_DEFER, seconds)
+
+    def after(self, state: Observed, call: Call, result: Any) -> None:
+        assert state.span is not None
+        outcome = DUPLICATE if result is None else ENQUEUED
+        state.span.set_attribute(names.ENQUEUE_OUTCOME, outcome)
+        job_id = reading.text(getattr(result, "job_id", call.kwargs.get("_job_id")))
+        if job_id is not None:
+            state.span.set_attribute(names.MESSAGING_MESSAGE_ID, job_id)
+
+    def failed(self, state: Observed, call: Call, exc: BaseException) -> None:
+        assert state.span is not None
+        state.span.set_attribute(names.ENQUEUE_OUTCOME, ERROR)
+        self.tracing.fail(state.span, exc, state.run)
+
+    def settle(self, state: Observed) -> None:
+        carrier.outgoing.reset(state.detail["reset"])
+        if not state.detail.get("outer"):
+            BaseHook.settle(self, state)
+
+
+def _run_of(generation_id: str | None) -> Run | None:
+    """The run of that id; a creation under way learns its id here at the latest."""
+    if generation_id is None:
+        return None
+    run = context.find(generation_id)
+    scope = context.current()
+    if run is None and scope is not None and scope.kind == "create" and scope.run is not None:
+        scope.run.identify(generation_id)
+        run = context.find(generation_id)
+    return run
+
+
+def _deferral_s(by: Any, until: Any) -> float | None:
+    if isinstance(by, timedelta):
+        return by.total_seconds()
+    if isinstance(by, int | float):
+        return float(by)
+    if isinstance(until, datetime):
+        now = datetime.now(UTC) if until.tzinfo else datetime.now()
+        return max(0.0, (until - now).total_seconds())
+    return None
+
+
+def install(engine: Engine, module: ModuleType) -> None:
+    """Let the carrier into the job where ``arq.connections`` serialises it; learn its Redis."""
+    guard = engine.guard("arq carrier")
+
+    def serialize(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+        if not carrier.outgoing.get() or guard.off:
+            return wrapped(*args, **kwargs)
+        import pickle
+
+        given = kwargs.get("serializer") or pickle.dumps
+        return wrapped(*args, **{**kwargs, "serializer": carrier.adding(given)})
+
+    def made(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        result = wrapped(*args, **kwargs)
+        try:
+            engine.store.use_pool(instance.connection_pool)
+        except Exception as exc:
+            guard.failed(exc)
+        return result
+
+    for owner, name, wrapper in (
+        (module, "serialize_job", serialize),
+        (module.ArqRedis, "__init__", made),
+    ):
+        original = owner.__dict__[name]
+        setattr(owner, name, wrapt.FunctionWrapper(original, wrapper))
+        engine.undo.append(_restorer(owner, name, original))
+
+
+def _restorer(owner: Any, name: str, original: Any) -> Any:
+    return lambda: setattr(owner, name, original)

@@ -1,0 +1,234 @@
+"""The API's requests, through opentelemetry-instrumentation-fastapi.
+
+The routes that the profile names get a SERVER span, the root of the generation's trace; an
+incoming traceparent becomes a link unless the profile trusts it. Other routes start no span; one
+that answers 5xx gets a late one. The ASGI send and receive spans are off.
+
+Observed on: fastapi 0.109 to 0.165, opentelemetry-instrumentation-fastapi 0.66b.
+"""
+
+from __future__ import annotations
+
+import time
+from types import ModuleType
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.trace import Span, SpanKind
+
+from gentrace.core import names
+from gentrace.core.profile import Target
+from gentrace.runtime import context, process
+from gentrace.runtime.context import Run, Scope
+from gentrace.runtime.engine import Engine
+from gentrace.runtime.hooks.arq_worker import flush_off_loop
+from gentrace.runtime.tracing import GatedTracer, GatedTracerProvider, link
+
+_STATUS_CODES = ("http.status_code", "http.response.status_code")
+
+
+class LateSpan(Span):
+    """Stands for the SERVER span of a route that is not traced: nothing, unless it answers 5xx."""
+
+    def __init__(self, tracer: GatedTracer, name: str, attributes: dict[str, Any]) -> None:
+        self._tracer, self._name, self._attributes = tracer, name, attributes
+        self._start_ns, self._ended = time.time_ns(), False
+        self.scope: Scope | None = None
+        self.kind = SpanKind.SERVER
+
+    def end(self, end_time: int | None = None) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        if self.scope is not None:
+            self.scope.close()
+        code = next((self._attributes[n] for n in _STATUS_CODES if n in self._attributes), 0)
+        if not isinstance(code, int) or code < 500:
+            return
+        span = self._tracer.real().start_span(
+            self._name,
+            context=otel_context.Context(),
+            kind=SpanKind.SERVER,
+            attributes=self._attributes,
+            start_time=self._start_ns,
+        )
+        span.set_status(trace.Status(trace.StatusCode.ERROR))
+        span.end(end_time)
+
+    def get_span_context(self) -> trace.SpanContext:
+        return trace.INVALID_SPAN_CONTEXT
+
+    def is_recording(self) -> bool:
+        return not self._ended
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        self._attributes[key] = value
+
+    def set_attributes(self, attributes: Any) -> None:
+        self._attributes.update(attributes)
+
+    def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
+        return
+
+    def add_link(self, context: Any, attributes: Any = None) -> None:
+        return
+
+    def update_name(self, name: str) -> None:
+        self._name = name
+
+    def set_status(self, status: Any, description: str | None = None) -> None:
+        return
+
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: Any = None,
+        timestamp: int | None = None,
+        escaped: bool = False,
+    ) -> None:
+        self._attributes.setdefault(names.ERROR_TYPE, type(exception).__qualname__)
+
+
+class Requests:
+    """Decides about SERVER spans and opens the request's scope."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.guard = engine.guard("requests")
+        self._routes = {(r.method.upper(), r.path.rstrip("/")) for r in engine.profile.routes}
+
+    def decide(
+        self,
+        tracer: GatedTracer,
+        name: str,
+        parent: Any = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Any = None,
+        links: Any = None,
+        start_time: int | None = None,
+        *_more: Any,
+        **_options: Any,
+    ) -> Span | None:
+        """The SERVER span of a request, or a late one; None for what is no request's span."""
+        given: dict[str, Any] = dict(attributes or {})
+        method = given.get("http.request.method") or given.get("http.method")
+        if method is None and not given.get("http.route") and not given.get("http.scheme"):
+            return None
+        if context.recording() is not None:
+            # an application mounted in another: one SERVER span
+            return trace.NonRecordingSpan(trace.get_current_span().get_span_context())
+        if not self.engine.active or not self._named(str(method).upper(), given):
+            return LateSpan(tracer, name, given)
+        incoming = trace.get_current_span(parent).get_span_context()
+        trusted = self.engine.profile.trust_incoming and incoming.is_valid
+        return tracer.real().start_span(
+            name,
+            context=parent if trusted else otel_context.Context(),
+            kind=SpanKind.SERVER,
+            attributes=given,
+            links=[link(incoming, names.LINK_INCOMING)]
+            if incoming.is_valid and not trusted
+            else None,
+            start_time=start_time,
+        )
+
+    def _named(self, method: str, attributes: dict[str, Any]) -> bool:
+        for key in ("http.route", "url.path", "http.target"):
+            path = attributes.get(key)
+            if isinstance(path, str):
+                return (method, path.partition("?")[0].rstrip("/")) in self._routes
+        return False
+
+    def entered(self, span: Span, _asgi: Any) -> None:
+        """The request is about to reach the host: open its scope (left with the request)."""
+        try:
+            self._enter(span)
+            self.guard.passed()
+        except Exception as exc:
+            self.guard.failed(exc)
+
+    def _enter(self, span: Span) -> None:
+        if isinstance(span, LateSpan):
+            span.scope = Scope("request", None, "request")
+            context.enter(span.scope)
+            return
+        if not span.is_recording():
+            return
+        run = Run(server_span=span)
+        run.parent = span.get_span_context()
+        scope = Scope("request", run, "request")
+
+        def ended() -> None:
+            scope.close()
+            if not run.owned or run.generation_id is None:
+                run.abandon()
+
+        self.engine.pipeline.on_ended[run.parent.span_id] = ended
+        context.enter(scope)
+
+
+def _flushing(engine: Engine, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """For a lifespan: the same call, flushing before the host says that it has shut down."""
+    if args[0].get("type") != "lifespan":
+        return args
+    scope, receive, send = args
+
+    async def sending(message: Any) -> None:
+        if message.get("type") in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+            await flush_off_loop(engine)
+        await send(message)
+
+    return scope, receive, sending
+
+
+def install(engine: Engine, module: ModuleType) -> None:
+    """Give FastAPI its instrumentation, with our provider."""
+    import wrapt
+    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+
+    requests = Requests(engine)
+    owner = module.applications.FastAPI
+    original = owner.__dict__["__call__"]
+
+    def call(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+        if engine.active and len(args) == 3:
+            try:
+                engine.process.become(process.API)
+                args = _flushing(engine, args)
+            except Exception as exc:
+                requests.guard.failed(exc)
+        return wrapped(*args, **kwargs)
+
+    owner.__call__ = wrapt.FunctionWrapper(original, call)
+    engine.undo.append(lambda: setattr(owner, "__call__", original))
+    instrumentor = FastAPIInstrumentor()
+    if instrumentor.is_instrumented_by_opentelemetry:
+        return
+    instrumentor.instrument(
+        raise_exception_on_conflict=True,
+        tracer_provider=GatedTracerProvider(engine.tracing, requests.decide),
+        meter_provider=NoOpMeterProvider(),
+        exclude_spans=["receive", "send"],
+        server_request_hook=requests.entered,
+    )
+    engine.undo.append(instrumentor.uninstrument)
+
+
+def watch_app(engine: Engine, target: Target, module: ModuleType, app: Any) -> None:
+    """An application made before FastAPI was instrumented gets its instrumentation now."""
+    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+
+    if getattr(app, "_is_instrumented_by_opentelemetry", False) or not hasattr(
+        app, "build_middleware_stack"
+    ):
+        return
+    requests = Requests(engine)
+    FastAPIInstrumentor.instrument_app(
+        app,
+        tracer_provider=GatedTracerProvider(engine.tracing, requests.decide),
+        meter_provider=NoOpMeterProvider(),
+        exclude_spans=["receive", "send"],
+        server_request_hook=requests.entered,
+    )

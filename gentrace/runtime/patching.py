@@ -1,0 +1,161 @@
+"""Puts a hook round each of the profile's targets as its module finishes importing, and back.
+
+A function is wrapped where it is defined and nowhere else: importers copy the wrapped one, and a
+re-exported name is never wrapped twice. Class methods are replaced in the class that has them.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import inspect
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import wrapt
+
+from gentrace.core.profile import Target
+from gentrace.runtime.engine import Engine
+from gentrace.runtime.guard import Hook, around
+
+PATCHED, LATE, MISSING, ABSENT = "patched", "late", "missing", "absent"
+# What is done with a target's object: role -> (engine, target, module, object)
+Watcher = Callable[[Engine, Target, ModuleType, Any], None]
+HookFactory = Callable[[Engine, Target, str], Hook]
+
+
+@dataclass(frozen=True, slots=True)
+class _Patch:
+    """One replaced attribute, with what it was."""
+
+    owner: Any
+    name: str
+    original: Any
+    own: bool
+
+
+class Patcher:
+    """Installs and removes the hooks of a profile's targets.
+
+    Args:
+        hooks: makes the hook of a role.
+        watchers: roles whose object is looked at rather than wrapped.
+    """
+
+    def __init__(
+        self, engine: Engine, hooks: dict[str, HookFactory], watchers: dict[str, Watcher]
+    ) -> None:
+        self.engine, self.hooks, self.watchers = engine, hooks, watchers
+        self.states: dict[str, dict[str, Any]] = {}
+        self._patches: list[_Patch] = []
+        self._modules: dict[str, list[tuple[Target, str]]] = defaultdict(list)
+        for target in engine.profile.targets:
+            for module, qualname in target.spellings(engine.profile.packages):
+                self._modules[module].append((target, qualname))
+
+    def install(self) -> None:
+        """Patch what is imported already, and the rest when it is."""
+        for name in self._modules:
+            if name in sys.modules:
+                self._arrived(sys.modules[name])
+            wrapt.register_post_import_hook(self._arrived, name)
+
+    def _arrived(self, module: ModuleType) -> None:
+        if not self.engine.active:
+            return
+        for target, qualname in self._modules.get(module.__name__, ()):
+            guard = self.engine.guard(target.name)
+            try:
+                self._patch(target, module, qualname)
+            except Exception as exc:
+                guard.failed(exc)
+
+    def _patch(self, target: Target, module: ModuleType, qualname: str) -> None:
+        *path, name = qualname.split(".")
+        owner: Any = module
+        for part in path:
+            owner = getattr(owner, part, None)
+        found = getattr(owner, name, None) if owner is not None else None
+        if found is None:
+            self._state(target, module, MISSING)
+            return
+        watcher = self.watchers.get(target.role)
+        if watcher is not None:
+            watcher(self.engine, target, module, found)
+            self._state(target, module, PATCHED)
+        elif target.role == "adapter":
+            self._patch_adapter(target, module, found)
+        elif target.role in self.hooks:
+            if inspect.ismodule(owner) and getattr(found, "__module__", "") != module.__name__:
+                return  # re-exported here: it is wrapped where it is defined
+            if inspect.isclass(owner):
+                owner = next((c for c in owner.__mro__ if name in c.__dict__), owner)
+            self._wrap(target, owner, name, target.name)
+            self._state(target, module, PATCHED)
+        else:
+            self._state(target, module, PATCHED)
+
+    def _patch_adapter(self, target: Target, module: ModuleType, cls: Any) -> None:
+        """Every method that the class and its mixins define under the target's patterns."""
+        count = 0
+        roots = tuple(p.partition(".")[0] for p in self.engine.profile.packages)
+        for base in cls.__mro__:
+            if base.__module__.partition(".")[0] not in roots:
+                continue
+            for name, value in list(base.__dict__.items()):
+                matched = any(fnmatch.fnmatchcase(name, p) for p in target.methods)
+                function = getattr(value, "__func__", value)
+                if (
+                    matched
+                    and callable(function)
+                    and not isinstance(value, property)
+                    and not getattr(value, "__isabstractmethod__", False)
+                ):
+                    self._wrap(target, base, name, f"{target.provider}.{name}")
+                    count += 1
+        self._state(target, module, PATCHED if count else MISSING)
+
+    def _wrap(self, target: Target, owner: Any, name: str, label: str) -> None:
+        own = name in vars(owner)
+        original = vars(owner).get(name) if own else getattr(owner, name)
+        if isinstance(original, wrapt.FunctionWrapper):
+            return
+        function = getattr(original, "__func__", original)
+        hook = self.hooks[target.role](self.engine, target, label)
+        guard = self.engine.guard(target.name)
+        wrapper: Any = wrapt.FunctionWrapper(original, around(label, hook, guard, function))
+        setattr(owner, name, wrapper)
+        self._patches.append(_Patch(owner, name, original, own))
+
+    def _state(self, target: Target, module: ModuleType, state: str) -> None:
+        known = self.states.get(target.name)
+        if known is not None and known["state"] == PATCHED:
+            return
+        self.states[target.name] = {
+            "name": target.name,
+            "role": target.role,
+            "state": state,
+            "file": getattr(module, "__file__", None),
+        }
+
+    def uninstall(self) -> None:
+        """Put every original back, the last patched first."""
+        for patch in reversed(self._patches):
+            if patch.own:
+                setattr(patch.owner, patch.name, patch.original)
+            else:
+                delattr(patch.owner, patch.name)
+        self._patches.clear()
+
+    def report(self) -> list[dict[str, Any]]:
+        """Every target's state, for the process's record; ``absent`` = not imported here."""
+        return [
+            self.states.get(
+                target.name,
+                {"name": target.name, "role": target.role, "state": ABSENT, "file": None},
+            )
+            for target in self.engine.profile.targets
+        ]

@@ -1,0 +1,124 @@
+"""Which process this is: instance id, role, resource, its record, and the one start line."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from gentrace import __version__
+from gentrace.core.profile import Profile
+from gentrace.core.settings import Settings
+from gentrace.runtime import notices
+
+API, WORKER = "api", "worker"
+
+
+class Process:
+    """Identity of the running process; renewed in a forked child.
+
+    Args:
+        profile: gives the service its name, ``<profile>-<role>``.
+        settings: ``OTEL_SERVICE_NAME`` wins over that.
+        destination: where spans go, in words, for the start line.
+    """
+
+    def __init__(self, profile: Profile, settings: Settings) -> None:
+        self.profile, self.settings = profile, settings
+        self.destination = ""
+        self.on_role: list[Callable[[], None]] = []
+        self.queue = ""
+        self.role = ""
+        self._lock = threading.Lock()
+        self.renew()
+
+    def renew(self) -> None:
+        """A new instance id (at start and after fork); the role is found out again."""
+        self.instance = str(uuid.uuid4())
+        self.started_ns = time.time_ns()
+        self.pid = os.getpid()
+        self._resource: Any = None
+        self._resource_role = ""
+
+    def become(self, role: str, queue: str = "") -> None:
+        """The process turned out to be the API or a worker. The first role stays."""
+        with self._lock:
+            if queue:
+                self.queue = queue
+            if self.role:
+                return
+            self.role = role
+        notices.say_once(
+            "start",
+            f"{__version__}: tracing as {self.service_name()}, spans go to {self.destination}",
+        )
+        for listener in self.on_role:
+            listener()
+
+    def service_name(self) -> str:
+        """``OTEL_SERVICE_NAME``, else ``<profile>-<role>``, else the profile's name."""
+        if self.settings.service_name:
+            return self.settings.service_name
+        return f"{self.profile.name}-{self.role}" if self.role else self.profile.name
+
+    def resource(self) -> Any:
+        """The OpenTelemetry resource of every span of this process, made when first needed."""
+        if self._resource is None or self._resource_role != self.role:
+            from opentelemetry.sdk.resources import Resource
+
+            attributes: dict[str, str | int] = {
+                "service.instance.id": self.instance,
+                "process.pid": self.pid,
+                "process.runtime.name": sys.implementation.name,
+                "process.runtime.version": platform.python_version(),
+                "telemetry.distro.name": "gentrace",
+                "telemetry.distro.version": __version__,
+            }
+            made = Resource.create(attributes)
+            if not made.attributes.get("service.name", "").__str__().strip() or str(
+                made.attributes.get("service.name")
+            ).startswith("unknown_service"):
+                made = made.merge(Resource({"service.name": self.service_name()}))
+            self._resource, self._resource_role = made, self.role
+        return self._resource
+
+    def record(self, targets: list[dict[str, Any]], ended: bool = False) -> dict[str, Any]:
+        """The process's own record for the spool: who it is and what was hooked in it."""
+        package = sys.modules.get(self.profile.packages[0])
+        return {
+            "instance": self.instance,
+            "service": self.service_name(),
+            "role": self.role,
+            "pid": self.pid,
+            "alive": not ended,
+            "machine": platform.node(),
+            "python": sys.executable,
+            "python_version": platform.python_version(),
+            "prefix": sys.prefix,
+            "package_file": getattr(package, "__file__", None),
+            "cwd": _cwd(),
+            "queue": self.queue,
+            "gentrace": __version__,
+            "profile": self.profile.name,
+            "started_at": _iso(self.started_ns),
+            "last_seen": _iso(time.time_ns()),
+            "targets": targets,
+        }
+
+
+def _cwd() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
+def _iso(ns: int) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(ns / 1e9, UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,241 @@
+"""The run store: generation id to trace and parent span, in the Redis that ARQ already uses.
+
+Written and read on one thread of its own and one connection of its own, in order, so that the
+host's event loop never waits on it but for one bounded read at first sight of a generation. It
+fails open: without Redis the carrier alone joins the API and the worker.
+
+Keys (``P`` is the profile's name): ``gentrace:P:run:<generation id>`` is a hash with ``trace``
+and ``parent`` (a W3C traceparent each is made of), ``flags``; ``gentrace:P:trace:<trace id>`` is
+the generation id. Both expire after :data:`TTL_S`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+from opentelemetry import trace
+
+from gentrace.runtime import context, notices
+from gentrace.runtime.context import Run
+
+TTL_S = 24 * 3600
+READ_TIMEOUT_S = 0.05
+_MAX_WAITING = 10_000
+_SOCKET_TIMEOUT_S = 1.0
+_PAUSE_S = 5.0
+
+
+class RunStore:
+    """Remembers runs in Redis for the other processes.
+
+    Args:
+        profile: the profile's name, part of every key.
+        url: where Redis is; None until ARQ's own pool has been seen.
+    """
+
+    def __init__(self, profile: str, url: str | None = None, fallback: str | None = None) -> None:
+        self._prefix = f"gentrace:{profile}:"
+        self._fixed = bool(url)
+        self._where: Mapping[str, Any] | str | None = url
+        self._fallback = fallback
+        self._client: Any = None
+        self._work: queue.SimpleQueue[Callable[[Any], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._paused_until = 0.0
+        self._stopped = False
+        self.lost = 0
+
+    def use_pool(self, connection_pool: Any) -> None:
+        """ARQ made this pool: its Redis is the store, unless one was configured."""
+        if self._fixed or self._where is not None:
+            return
+        given = dict(connection_pool.connection_kwargs)
+        kept = {
+            name: given[name]
+            for name in ("host", "port", "db", "username", "password", "path", "unix_socket_path")
+            if given.get(name) is not None
+        }
+        cls = getattr(connection_pool, "connection_class", None)
+        if cls is not None and "SSL" in cls.__name__:
+            kept["ssl"] = True
+            kept.update({k: v for k, v in given.items() if k.startswith("ssl_") and v is not None})
+        if cls is not None and "Unix" in cls.__name__ and "path" in kept:
+            kept["unix_socket_path"] = kept.pop("path")
+        with self._lock:
+            self._where = kept
+
+    # -- writing ---------------------------------------------------------------------------
+    def save(self, run: Run) -> None:
+        """Keep the run's trace and parent for the other processes. Never waits."""
+        parent, generation_id = run.parent, run.generation_id
+        if parent is None or generation_id is None:
+            return
+        fields = {
+            "trace": f"{parent.trace_id:032x}",
+            "parent": f"{parent.span_id:016x}",
+            "flags": f"{int(parent.trace_flags):02x}",
+        }
+
+        def write(client: Any) -> None:
+            pipe = client.pipeline(transaction=False)
+            key = f"{self._prefix}run:{generation_id}"
+            pipe.hset(key, mapping=fields)
+            pipe.expire(key, TTL_S)
+            pipe.set(f"{self._prefix}trace:{fields['trace']}", generation_id, ex=TTL_S)
+            pipe.execute()
+
+        self._put(write)
+
+    # -- reading ---------------------------------------------------------------------------
+    async def find(self, generation_id: str | None) -> Run | None:
+        """The run of that generation: from memory, else one read of at most 50 ms."""
+        known = context.find(generation_id)
+        if known is not None or generation_id is None:
+            return known
+        found = await self._ask(lambda client: self._read(client, generation_id))
+        return context.find(generation_id) or found
+
+    async def find_by_trace(self, trace_id: int) -> Run | None:
+        """The run whose trace that is, as :meth:`find`."""
+        known = context.find_by_trace(trace_id)
+        if known is not None:
+            return known
+
+        def read(client: Any) -> Run | None:
+            generation_id = client.get(f"{self._prefix}trace:{trace_id:032x}")
+            return self._read(client, generation_id) if generation_id else None
+
+        return await self._ask(read)
+
+    def _read(self, client: Any, generation_id: str) -> Run | None:
+        fields: dict[str, str] = client.hgetall(f"{self._prefix}run:{generation_id}")
+        try:
+            parent = trace.SpanContext(
+                int(fields["trace"], 16),
+                int(fields["parent"], 16),
+                is_remote=True,
+                trace_flags=trace.TraceFlags(int(fields.get("flags", "01"), 16)),
+            )
+        except (KeyError, ValueError):
+            return None
+        return Run(generation_id, parent=parent, owned=True) if parent.is_valid else None
+
+    async def _ask(self, read: Callable[[Any], Run | None]) -> Run | None:
+        if self._source() is None or time.monotonic() < self._paused_until:
+            return None
+        answer: Future[Run | None] = Future()
+
+        def answering(client: Any) -> None:
+            try:
+                answer.set_result(read(client))
+            except Exception:
+                answer.set_result(None)
+                raise
+
+        self._put(answering, always=True)
+        try:
+            run = await asyncio.wait_for(asyncio.wrap_future(answer), READ_TIMEOUT_S)
+        except TimeoutError:
+            return None
+        if run is not None:
+            context.remember(run)
+        return run
+
+    # -- the thread ------------------------------------------------------------------------
+    def _source(self) -> Mapping[str, Any] | str | None:
+        return self._where if self._where is not None else self._fallback
+
+    def _put(self, work: Callable[[Any], None], always: bool = False) -> None:
+        if self._stopped or (self._work.qsize() > _MAX_WAITING and not always):
+            self.lost += 1
+            return
+        self._work.put(work)
+        if self._thread is None or not self._thread.is_alive():
+            with self._lock:
+                if self._thread is None or not self._thread.is_alive():
+                    self._thread = threading.Thread(
+                        target=self._run, name="gentrace-store", daemon=True
+                    )
+                    self._thread.start()
+
+    def _run(self) -> None:
+        from opentelemetry.instrumentation.utils import suppress_instrumentation
+
+        with suppress_instrumentation():
+            while (work := self._work.get()) is not None:
+                try:
+                    work(self._connected())
+                except Exception as exc:
+                    self.lost += 1
+                    self._paused_until = time.monotonic() + _PAUSE_S
+                    notices.say_once(
+                        "store",
+                        f"the run store in Redis does not answer ({type(exc).__name__}); "
+                        "polls and API calls may be missing from traces until it does",
+                    )
+        self._close()
+
+    def _connected(self) -> Any:
+        source = self._source()
+        if source is None or time.monotonic() < self._paused_until:
+            return _Nowhere()
+        if self._client is None:
+            import redis
+
+            options: dict[str, Any] = {
+                "decode_responses": True,
+                "socket_timeout": _SOCKET_TIMEOUT_S,
+                "socket_connect_timeout": _SOCKET_TIMEOUT_S,
+            }
+            self._client = (
+                redis.Redis.from_url(source, **options)  # pyright: ignore[reportUnknownMemberType]
+                if isinstance(source, str)
+                else redis.Redis(**source, **options)
+            )
+        return self._client
+
+    def after_fork(self) -> None:
+        """In a forked child: no thread and no connection of the parent's."""
+        self._work, self._thread, self._client = queue.SimpleQueue(), None, None
+        self._lock = threading.Lock()
+
+    def flush(self, timeout_s: float) -> None:
+        """Wait until what was put so far has been written, or the time is over."""
+        if self._thread is None or not self._thread.is_alive():
+            return
+        done = threading.Event()
+        self._work.put(lambda _client: done.set())
+        done.wait(timeout_s)
+
+    def stop(self, timeout_s: float) -> None:
+        """Write what waits, then end the thread and the connection."""
+        self._stopped = True
+        thread = self._thread
+        if thread is not None and thread.is_alive():
+            self._work.put(None)
+            thread.join(timeout_s)
+
+    def _close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            try:
+                client.close()
+            except Exception:
+                return
+
+
+class _Nowhere:
+    """Stands for Redis while there is none: takes every command, knows nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def command(*_args: Any, **_kwargs: Any) -> Any:
+            return self if name == "pipeline" else ({} if name == "hgetall" else None)
+
+        return command

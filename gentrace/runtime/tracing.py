@@ -1,0 +1,201 @@
+"""The tracer provider (our own, or the host's), how spans start and end, and what libraries get.
+
+Instrumentations of libraries receive a provider whose tracers start nothing outside an open
+scope: silence is decided before a span starts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
+
+from gentrace import __version__
+from gentrace.core import names
+from gentrace.core.profile import Profile
+from gentrace.core.scrub import Scrubber
+from gentrace.runtime.context import Run, recording, span_context
+from gentrace.runtime.export.scrubbing import OWN_SCOPE
+
+
+class Tracing:
+    """Starts and ends our own spans.
+
+    Args:
+        provider: makes (once, when first needed) the provider that spans go to.
+    """
+
+    def __init__(
+        self, profile: Profile, scrubber: Scrubber, provider: Callable[[], trace.TracerProvider]
+    ) -> None:
+        self.profile, self.scrubber, self._make = profile, scrubber, provider
+        self._provider: trace.TracerProvider | None = None
+        self._tracer: trace.Tracer | None = None
+
+    @property
+    def provider(self) -> trace.TracerProvider:
+        """The provider, made when the first span starts."""
+        if self._provider is None:
+            self._provider = self._make()
+        return self._provider
+
+    @property
+    def tracer(self) -> trace.Tracer:
+        """Our own tracer."""
+        if self._tracer is None:
+            self._tracer = self.provider.get_tracer(OWN_SCOPE, __version__)
+        return self._tracer
+
+    def start(
+        self,
+        name: str,
+        run: Run | None,
+        *,
+        parent: Any = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        start_ns: int | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        links: Sequence[Link] = (),
+    ) -> Span:
+        """A span of ours. ``parent`` is an OpenTelemetry context; the current one otherwise."""
+        given = {k: v for k, v in (attributes or {}).items() if v is not None}
+        if run is not None and run.generation_id is not None:
+            given[names.GENERATION_ID] = run.generation_id
+        return self.tracer.start_span(
+            name,
+            context=span_context() if parent is None else parent,
+            kind=kind,
+            attributes=given,
+            links=list(links),
+            start_time=start_ns,
+        )
+
+    def end(self, span: Span, run: Run | None, end_ns: int | None = None) -> None:
+        """End a span of ours now, or as soon as its generation's id is known."""
+        if run is not None:
+            if run.generation_id is not None:
+                span.set_attribute(names.GENERATION_ID, run.generation_id)
+            elif not run.closed:
+                run.pending.append((span, end_ns or time.time_ns()))
+                return
+        span.end(end_ns)
+
+    def fail(self, span: Span, exc: BaseException, run: Run | None = None) -> None:
+        """Mark a span as failed by that exception: type, code and scrubbed message.
+
+        Cancellation is no error: the span stays UNSET, with the type alone.
+        """
+        kind = type(exc)
+        span.set_attribute(names.ERROR_TYPE, type_name(kind))
+        if not isinstance(exc, Exception):
+            return
+        for attribute in self.profile.errors.code:
+            code = getattr(exc, attribute, None)
+            code = getattr(code, "value", code)
+            if isinstance(code, str | int) and not isinstance(code, bool):
+                span.set_attribute(names.ERROR_CODE, str(code)[:100])
+                break
+        span.set_status(Status(StatusCode.ERROR, self.message(exc, run)))
+
+    def message(self, exc: BaseException, run: Run | None = None) -> str:
+        """The exception's message as it may be shown: scrubbed words, or length and hash."""
+        text = str(exc)
+        shown = {base.__name__ for base in type(exc).__mro__}
+        if shown.isdisjoint(self.profile.errors.messages):
+            return self.scrubber.mark("message", text) if text else ""
+        return self.scrubber.text(text, run.prompts if run is not None else ())
+
+
+def type_name(kind: type[Any]) -> str:
+    """``module.Type`` as the conventions want it; builtins without their module."""
+    module = kind.__module__
+    return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
+
+
+def below(parent: trace.SpanContext | None) -> Any:
+    """A fresh context whose parent is that span, or a root where there is none."""
+    empty = otel_context.Context()
+    if parent is None:
+        return empty
+    return trace.set_span_in_context(trace.NonRecordingSpan(parent), empty)
+
+
+def link(to: trace.SpanContext, why: str) -> Link:
+    """A link that says why (``gentrace.link``)."""
+    return Link(to, {names.LINK: why})
+
+
+class GatedTracerProvider(trace.TracerProvider):
+    """What instrumentations are given; see the module."""
+
+    def __init__(self, tracing: Tracing, decide: Callable[..., Span | None] | None = None) -> None:
+        self._tracing, self._decide = tracing, decide
+
+    def get_tracer(self, *args: Any, **kwargs: Any) -> trace.Tracer:
+        """A tracer that starts spans inside an open scope only."""
+        return GatedTracer(self._tracing, args, kwargs, self._decide)
+
+
+class GatedTracer(trace.Tracer):
+    """Starts a library's span where one belongs, else a span that records nothing.
+
+    Args:
+        decide: may answer in the gate's place (a request's SERVER span); None leaves it to us.
+    """
+
+    def __init__(
+        self,
+        tracing: Tracing,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        decide: Callable[..., Span | None] | None,
+    ) -> None:
+        self._tracing, self._args, self._kwargs = tracing, args, kwargs
+        self._decide = decide
+        self._real: trace.Tracer | None = None
+
+    def real(self) -> trace.Tracer:
+        """The provider's tracer of that name, made when first needed."""
+        if self._real is None:
+            self._real = self._tracing.provider.get_tracer(*self._args, **self._kwargs)
+        return self._real
+
+    def start_span(self, name: str, context: Any = None, *args: Any, **kwargs: Any) -> Span:
+        if self._decide is not None:
+            decided = self._decide(self, name, context, *args, **kwargs)
+            if decided is not None:
+                return decided
+        scope = recording()
+        if scope is None:
+            return trace.INVALID_SPAN
+        span = self.real().start_span(name, context or span_context(scope), *args, **kwargs)
+        if scope.run is not None and scope.run.generation_id is not None:
+            span.set_attribute(names.GENERATION_ID, scope.run.generation_id)
+        return span
+
+    @contextmanager
+    def start_as_current_span(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        name: str,
+        context: Any = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Any = None,
+        links: Any = None,
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+        end_on_exit: bool = True,
+    ) -> Generator[Span]:
+        span = self.start_span(
+            name, context, kind=kind, attributes=attributes, links=links, start_time=start_time
+        )
+        if span is trace.INVALID_SPAN:
+            yield span  # the current span stays what it is
+            return
+        with trace.use_span(span, end_on_exit, record_exception, set_status_on_exception):
+            yield span

@@ -1,0 +1,202 @@
+"""OTLP JSON lines in a file or folder: the spool, and the Collector's file exporter.
+
+Files are read while others write them. A line is looked at as bytes first, so that a search for
+one generation decodes only the lines that can hold it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gentrace.core import names, otlp
+from gentrace.core.errors import SourceError
+from gentrace.core.spans import Span, Trace, plain, traces
+from gentrace.sources.base import ALWAYS, Found, Window
+
+SUFFIXES = (".jsonl", ".json", ".ndjson")
+PROCESSES = "processes-"
+_SPELT_ONE_WAY = re.compile(r"[A-Za-z0-9_:-]+")
+Keep = Callable[[bytes], bool]
+
+
+def _all(_line: bytes) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+    written_ns: int
+
+
+class OtlpFiles:
+    """A file, or every ``.jsonl``, ``.json`` and ``.ndjson`` file of a folder.
+
+    Args:
+        path: the file or folder.
+        label: what to call it in messages.
+        may_be_missing: an absent folder is an empty one (nothing was traced yet).
+
+    Raises:
+        SourceError: from every reading method, where ``path`` is absent or unreadable.
+    """
+
+    def __init__(self, path: Path, label: str = "", may_be_missing: bool = False) -> None:
+        self.path, self.label, self.may_be_missing = path, label, may_be_missing
+        self._notes: dict[Path, list[str]] = {}
+
+    @property
+    def description(self) -> str:
+        """What is read, for messages."""
+        return f"{self.label} {self.path}".strip()
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Damaged lines and files that could not be read, as found by the last reading."""
+        return [note for notes in self._notes.values() for note in notes]
+
+    def traces(self, window: Window = ALWAYS) -> Found:
+        """The traces with a span in the window, oldest first."""
+        spans = self._spans(_all, window)
+        return Found(
+            _oldest_first([t for t in traces(spans) if window.meets(t.start_ns, t.end_ns)])
+        )
+
+    def trace(self, trace_id: str) -> Sequence[Trace]:
+        """The trace of that id, or all whose id starts with it."""
+        wanted = trace_id.lower()
+        whole = len(wanted) == 32
+        keep = _mentions({wanted}) if whole else _all
+        spans = (span for span in self._spans(keep) if span.trace_id.startswith(wanted))
+        return _oldest_first(list(traces(spans)))
+
+    def by_generation(self, generation_id: str, window: Window = ALWAYS) -> Found:
+        """The traces with a span of that generation."""
+        return self.by_attribute(names.GENERATION_ID, generation_id, window)
+
+    def by_attribute(self, name: str, value: str, window: Window = ALWAYS) -> Found:
+        """The traces with a span that carries the attribute with that value, as text."""
+        # A value that JSON may spell in other ways cannot be looked for in the bytes.
+        needle = value.encode() if _SPELT_ONE_WAY.fullmatch(value) else b""
+
+        def holds(line: bytes) -> bool:
+            return needle in line
+
+        wanted = {
+            span.trace_id
+            for span in self._spans(holds, window)
+            if name in span.attributes and plain(span.attributes[name]) == value
+        }
+        if not wanted:
+            return Found(())
+        spans = (span for span in self._spans(_mentions(wanted)) if span.trace_id in wanted)
+        return Found(_oldest_first(list(traces(spans))))
+
+    def is_empty(self) -> bool:
+        """Whether no file of spans holds anything."""
+        return all(_size(file.path) == 0 for file in self._files())
+
+    def _files(self) -> list[_File]:
+        """The files, in the order in which they were last written: of two, the later wins."""
+        try:
+            if self.path.is_file():
+                return [_File(self.path, self.path.stat().st_mtime_ns)]
+            found: list[_File] = []
+            for path in self.path.iterdir():
+                if path.suffix in SUFFIXES and not path.name.startswith(PROCESSES):
+                    written_ns = _written(path)
+                    if written_ns is not None:
+                        found.append(_File(path, written_ns))
+        except FileNotFoundError:
+            if self.may_be_missing:
+                return []
+            raise SourceError(
+                f"{self.description}: no such file or folder; give a file or folder of OTLP JSON "
+                "lines, or leave --source and GENTRACE_SOURCE out to read the spool"
+            ) from None
+        except OSError as exc:
+            raise SourceError(f"{self.description} cannot be read: {exc.strerror}") from None
+        return sorted(found, key=lambda file: (file.written_ns, file.path.name))
+
+    def _spans(self, keep: Keep, window: Window = ALWAYS) -> Iterator[Span]:
+        """The spans of every line that ``keep`` lets through.
+
+        A file last written before the window opens holds nothing that happened in it.
+        """
+        for file in self._files():
+            if file.written_ns >= window.since_ns:
+                yield from self._read(file.path, keep)
+
+    def _read(self, path: Path, keep: Keep) -> Iterator[Span]:
+        lines = spans_lost = 0
+        notes: list[str] = []
+        try:
+            with path.open("rb") as handle:
+                for line in handle:
+                    if not keep(line):
+                        lines += _torn(line)
+                        continue
+                    try:
+                        spans, lost = otlp.decode(json.loads(line))
+                    except (ValueError, RecursionError):
+                        # An unfinished last line is being written right now, or its writer
+                        # was killed in the middle of it: nothing to worry anybody with.
+                        lines += line.endswith(b"\n") and bool(line.strip())
+                        continue
+                    spans_lost += lost
+                    yield from spans
+        except FileNotFoundError:
+            return  # the spool dropped it since it was listed
+        except OSError as exc:
+            if path == self.path:
+                raise SourceError(f"{self.description} cannot be read: {exc.strerror}") from None
+            notes.append(f"{path} cannot be read ({exc.strerror}), left out")
+        for count, what in ((lines, "line"), (spans_lost, "span")):
+            if count:
+                notes.append(f"{count} damaged {what}{'s' * (count > 1)} in {path}, skipped")
+        if notes:
+            self._notes[path] = notes
+
+
+def _mentions(trace_ids: set[str]) -> Keep:
+    """Lines that may hold one of the traces: its id in lower or upper hex, or in base64."""
+    spellings: list[bytes] = []
+    for trace_id in trace_ids:
+        spellings += [trace_id.encode(), trace_id.upper().encode()]
+        spellings.append(base64.b64encode(bytes.fromhex(trace_id)).rstrip(b"="))
+
+    def mentions(line: bytes) -> bool:
+        # json may write a slash of base64 as \/
+        return any(s in line for s in spellings) or b"\\/" in line
+
+    return mentions
+
+
+def _torn(line: bytes) -> bool:
+    """Whether a line that nobody needs is plainly no JSON object, without parsing it."""
+    text = line.strip()
+    return line.endswith(b"\n") and bool(text) and not (text[:1] == b"{" and text[-1:] == b"}")
+
+
+def _oldest_first(found: list[Trace]) -> list[Trace]:
+    return sorted(found, key=lambda trace: (trace.start_ns, trace.trace_id))
+
+
+def _written(path: Path) -> int | None:
+    """When the file was last written, Unix ns; None where it went away meanwhile."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

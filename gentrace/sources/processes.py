@@ -1,0 +1,94 @@
+"""The records that traced processes leave in the spool: who they are and what was hooked."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+from gentrace.core.errors import SourceError
+from gentrace.sources.otlp_files import PROCESSES
+
+SILENT_AFTER_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRecord:
+    """The last record of one process.
+
+    Attributes:
+        alive: it has not said that it ended, and its pid still runs (where that can be asked).
+        record: what it wrote, as it wrote it.
+    """
+
+    alive: bool
+    record: Mapping[str, Any]
+
+    def text(self, name: str) -> str:
+        """A field as text, empty where it is absent."""
+        value = self.record.get(name)
+        return "" if value is None else str(value)
+
+    @property
+    def targets(self) -> Sequence[Mapping[str, Any]]:
+        """What became of each target of the profile in that process."""
+        listed: Any = self.record.get("targets")
+        if not isinstance(listed, list):
+            return ()
+        return [cast(Mapping[str, Any], t) for t in listed if isinstance(t, dict)]
+
+
+def read(folder: Path) -> list[ProcessRecord]:
+    """The processes that wrote to a spool, the last seen first; none where there is no spool.
+
+    Raises:
+        SourceError: the folder is there and cannot be read.
+    """
+    last: dict[str, Mapping[str, Any]] = {}
+    try:
+        paths = sorted(folder.glob(f"{PROCESSES}*.jsonl")) if folder.is_dir() else []
+        lines = [line for path in paths for line in path.read_bytes().splitlines()]
+    except OSError as exc:
+        raise SourceError(f"{folder} cannot be read: {exc.strerror}") from None
+    for line in lines:
+        record = _record(line)
+        if record is not None:
+            last[str(record.get("instance", ""))] = record
+    found = [ProcessRecord(_alive(record), record) for record in last.values()]
+    return sorted(found, key=lambda process: process.text("last_seen"), reverse=True)
+
+
+def _record(line: bytes) -> Mapping[str, Any] | None:
+    """The record of a line; None where it is damaged or not finished."""
+    try:
+        whole: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    inner: Any = whole.get("gentraceProcess") if isinstance(whole, dict) else None
+    return cast(Mapping[str, Any], inner) if isinstance(inner, dict) else None
+
+
+def _alive(record: Mapping[str, Any]) -> bool:
+    if record.get("alive") is False or record.get("ended"):
+        return False
+    pid = record.get("pid")
+    here = record.get("machine") in (None, platform.node())
+    if here and os.name == "posix" and isinstance(pid, int):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except OSError:
+            return True  # it runs as another user
+        return True
+    try:
+        seen = datetime.fromisoformat(str(record.get("last_seen", "")))
+    except ValueError:
+        return False
+    return time.time() - seen.timestamp() < SILENT_AFTER_S

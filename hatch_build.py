@@ -1,0 +1,18 @@
+"""Puts gentrace.pth into editable installs too; a wheel gets it by pyproject's force-include."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+
+class PthBuildHook(BuildHookInterface):
+    """Adds the switch to what an editable install writes into site-packages."""
+
+    PLUGIN_NAME = "custom"
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Called before each build; ``version`` is ``editable`` or ``standard``."""
+        if version == "editable":
+            build_data["force_include_editable"]["gentrace.pth"] = "gentrace.pth"

