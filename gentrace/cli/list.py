@@ -60,9 +60,9 @@ def command(
         print(json.dumps(json.listing(found)))
     elif found.runs:
         print_listing(terminal.console(), found)
-    if not found.runs:
-        if opened.is_empty():
-            print(f"gentrace: {SWITCH_ON.format(where=opened.description)}", file=sys.stderr)
-        elif not as_json:
-            print(f"no generation in {opened.description} fulfils this", file=sys.stderr)
+    if not found.runs and opened.is_empty():
+        hint = f"gentrace: {SWITCH_ON.format(where=opened.description)}"
+        print(hint, file=sys.stderr if as_json else sys.stdout)
+    elif not found.runs and not as_json:
+        print(f"no generation in {opened.description} fulfils this", file=sys.stderr)
     say_notes(opened)

@@ -7,6 +7,7 @@ whatever the endpoint does, and what could not be sent goes to the spool or is c
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -24,6 +25,8 @@ from gentrace.runtime.export.spool import Spool
 from gentrace.runtime.process import Process
 
 EXIT_DEADLINE_S = 3.0
+OUR_THREADS = frozenset({"gentrace-export", "gentrace-exporter-shutdown"})
+_NOISY = ("opentelemetry.exporter", "urllib3", "grpc")
 _SEND_SHARE_S = 2.0
 
 
@@ -47,7 +50,6 @@ class Pipeline(SpanProcessor):
         self.scrubber, self._make = scrubber, make
         self.exporter: Any | None = None
         self.lost = 0
-        self.on_ended: dict[int, Callable[[], None]] = {}
         self._queue: deque[Any] = deque()
         self._in_flight: list[Any] = []
         self._wake = threading.Condition()
@@ -62,9 +64,6 @@ class Pipeline(SpanProcessor):
 
     def on_end(self, span: Any) -> None:
         """Queue an ended span; never blocks on the exporter."""
-        done = self.on_ended.pop(span.context.span_id, None)
-        if done is not None:
-            done()
         if not span.context.trace_flags.sampled:
             return
         with self._wake:
@@ -190,6 +189,7 @@ class Pipeline(SpanProcessor):
     def _export(self, batch: list[Any]) -> None:
         if self.exporter is None and self.settings.endpoint:
             self.exporter = self._make(self.settings)
+            _quiet_exporters()
         if self.exporter is None:
             self._to_spool(batch)
             return
@@ -231,7 +231,9 @@ class Pipeline(SpanProcessor):
     def _close_exporter(self, deadline: float) -> None:
         if self.exporter is None:
             return
-        closing = threading.Thread(target=self._shutdown_exporter, daemon=True)
+        closing = threading.Thread(
+            target=self._shutdown_exporter, name="gentrace-exporter-shutdown", daemon=True
+        )
         closing.start()
         closing.join(max(0.0, deadline - time.monotonic()))
 
@@ -241,6 +243,23 @@ class Pipeline(SpanProcessor):
                 self.exporter.shutdown()
         except Exception as exc:
             notices.swallowed("export shutdown", exc)
+
+
+class _OursIsSaidOnce(logging.Filter):
+    """Drops what the exporter says on our thread: its failures are said once, by us."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return threading.current_thread().name not in OUR_THREADS
+
+
+_filter = _OursIsSaidOnce()
+
+
+def _quiet_exporters() -> None:
+    """Filter every logger that an exporter made or uses; adding a filter again changes nothing."""
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if name.startswith(_NOISY) and isinstance(logger, logging.Logger):
+            logger.addFilter(_filter)
 
 
 def make_exporter(settings: Settings) -> Any | None:

@@ -10,6 +10,7 @@ Observed on: fastapi 0.109 to 0.165, opentelemetry-instrumentation-fastapi 0.66b
 from __future__ import annotations
 
 import time
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
@@ -26,6 +27,7 @@ from gentrace.runtime.engine import Engine
 from gentrace.runtime.hooks.arq_worker import flush_off_loop
 from gentrace.runtime.tracing import GatedTracer, GatedTracerProvider, link
 
+_opened: ContextVar[list[Scope]] = ContextVar("gentrace.requests.opened")
 _STATUS_CODES = ("http.status_code", "http.response.status_code")
 
 
@@ -35,15 +37,12 @@ class LateSpan(Span):
     def __init__(self, tracer: GatedTracer, name: str, attributes: dict[str, Any]) -> None:
         self._tracer, self._name, self._attributes = tracer, name, attributes
         self._start_ns, self._ended = time.time_ns(), False
-        self.scope: Scope | None = None
         self.kind = SpanKind.SERVER
 
     def end(self, end_time: int | None = None) -> None:
         if self._ended:
             return
         self._ended = True
-        if self.scope is not None:
-            self.scope.close()
         code = next((self._attributes[n] for n in _STATUS_CODES if n in self._attributes), 0)
         if not isinstance(code, int) or code < 500:
             return
@@ -150,30 +149,19 @@ class Requests:
             self.guard.failed(exc)
 
     def _enter(self, span: Span) -> None:
-        if isinstance(span, LateSpan):
-            span.scope = Scope("request", None, "request")
-            context.enter(span.scope)
-            return
-        if not span.is_recording():
-            return
-        run = Run(server_span=span)
-        run.parent = span.get_span_context()
+        own = span.get_span_context()
+        run: Run | None = None
+        if not isinstance(span, LateSpan) and own.is_valid:
+            run = Run(server_span=span, parent=own)
+        elif context.current() is not None:
+            return  # an application mounted in another
         scope = Scope("request", run, "request")
-
-        def ended() -> None:
-            scope.close()
-            if not run.owned or run.generation_id is None:
-                run.abandon()
-
-        self.engine.pipeline.on_ended[run.parent.span_id] = ended
+        _opened.get().append(scope)
         context.enter(scope)
 
 
-def _flushing(engine: Engine, args: tuple[Any, ...]) -> tuple[Any, ...]:
+def _flushing(engine: Engine, scope: Any, receive: Any, send: Any) -> tuple[Any, ...]:
     """For a lifespan: the same call, flushing before the host says that it has shut down."""
-    if args[0].get("type") != "lifespan":
-        return args
-    scope, receive, send = args
 
     async def sending(message: Any) -> None:
         if message.get("type") in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
@@ -181,6 +169,20 @@ def _flushing(engine: Engine, args: tuple[Any, ...]) -> tuple[Any, ...]:
         await send(message)
 
     return scope, receive, sending
+
+
+async def _closing(request: Any) -> None:
+    """The request, whose scope is closed when it is over, whatever became of its span."""
+    opened: list[Scope] = []
+    token = _opened.set(opened)
+    try:
+        await request
+    finally:
+        _opened.reset(token)
+        for scope in opened:
+            scope.close()
+            if scope.run is not None and scope.run.generation_id is None:
+                scope.run.abandon()
 
 
 def install(engine: Engine, module: ModuleType) -> None:
@@ -193,13 +195,12 @@ def install(engine: Engine, module: ModuleType) -> None:
     original = owner.__dict__["__call__"]
 
     def call(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
-        if engine.active and len(args) == 3:
-            try:
-                engine.process.become(process.API)
-                args = _flushing(engine, args)
-            except Exception as exc:
-                requests.guard.failed(exc)
-        return wrapped(*args, **kwargs)
+        if not engine.active or len(args) != 3:
+            return wrapped(*args, **kwargs)
+        engine.process.become(process.API)
+        if args[0].get("type") == "lifespan":
+            return wrapped(*_flushing(engine, *args), **kwargs)
+        return _closing(wrapped(*args, **kwargs))
 
     owner.__call__ = wrapt.FunctionWrapper(original, call)
     engine.undo.append(lambda: setattr(owner, "__call__", original))
