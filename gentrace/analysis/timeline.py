@@ -143,6 +143,9 @@ def _provider(parts: Parts) -> Iterator[Event]:
 
 def _read_at(parts: Parts, poll: Span) -> int:
     """When a poll had its answer: what the host did with it may be inside the same span."""
+    read = [event.at_ns for event in poll.events if names.PROVIDER_STATUS in event.attributes]
+    if read:
+        return read[-1]
     inside = [s for s in parts.spans if poll in parts.ancestors(s)]
     asked = [s.last_ns for s in inside if s.parent_id == poll.span_id and ".check_" in s.name]
     if asked:

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable
-from difflib import SequenceMatcher
 
 from gentrace.core import names
 
@@ -57,6 +56,8 @@ _SQL_TABLE = re.compile(
     r"\b(?:from|into|update|join|table)\s+([\"`\[]?[\w.]+[\"`\]]?)", re.IGNORECASE
 )
 _MAX_TEXT = 400
+_MAX_INPUT = 4_000
+_MAX_PROMPT = 100_000
 _PROMPT_PART = 8
 
 
@@ -77,8 +78,9 @@ class Scrubber:
 
     def text(self, text: str, prompts: Iterable[str] = ()) -> str:
         """A message without e-mails, secrets, URL queries and parts of the prompts."""
+        text = text[:_MAX_INPUT]
         for prompt in prompts:
-            text = self._without_prompt(text, prompt)
+            text = self._without_prompt(text, prompt[:_MAX_PROMPT])
         text = _JWT.sub(lambda m: self.mark("token", m.group()), text)
         text = _URL_USER.sub(lambda m: m.group(1) + self.mark("user", m.group()) + "@", text)
         text = _URL_QUERY.sub(
@@ -91,15 +93,24 @@ class Scrubber:
         return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "…"
 
     def _without_prompt(self, text: str, prompt: str) -> str:
-        if len(prompt) <= _PROMPT_PART:
-            return text
-        prompt = prompt[:20_000]
-        found = SequenceMatcher(None, text, prompt, autojunk=False).find_longest_match()
-        while found.size > _PROMPT_PART:
-            part = text[found.a : found.a + found.size]
-            text = text[: found.a] + self.mark("prompt", part) + text[found.a + found.size :]
-            found = SequenceMatcher(None, text, prompt, autojunk=False).find_longest_match()
-        return text
+        """Each stretch of the text that the prompt holds too, if longer than eight characters."""
+        size = _PROMPT_PART + 1
+        lowered, known = text.lower(), prompt.lower()
+        if len(prompt) < size or len(lowered) != len(text):
+            return text if len(prompt) < size else self.mark("message", text)
+        parts = {known[i : i + size] for i in range(len(known) - size + 1)}
+        cleaned: list[str] = []
+        done = position = 0
+        while position <= len(text) - size:
+            if lowered[position : position + size] not in parts:
+                position += 1
+                continue
+            end = position + size
+            while end < len(text) and lowered[end - size + 1 : end + 1] in parts:
+                end += 1
+            cleaned += [text[done:position], self.mark("prompt", text[position:end])]
+            done = position = end
+        return "".join([*cleaned, text[done:]])
 
     def attribute(self, name: str, value: object) -> object | None:
         """The value to export under that name, or None when it must stay.

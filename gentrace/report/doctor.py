@@ -39,8 +39,9 @@ def print_diagnosis(to: Console, found: Diagnosis) -> None:
     """The answer for people: what runs, the targets, the problems and how many of each."""
     for process in _telling(found.processes):
         _print_process(to, process)
-    if found.targets:
-        _print_targets(to, found.targets)
+    telling = [row for row in found.targets if row["state"] != "patched"]
+    if telling:
+        _print_targets(to, telling)
     for problem in found.problems:
         style = "red" if problem.serious else "yellow"
         say(to, f"{'✗' if problem.serious else '•'} {problem.summary}", style, "  ")

@@ -14,9 +14,10 @@ from gentrace.report.words import asked, duration, joined, short_type
 def words(span: Span) -> list[str]:
     """The attributes that matter for this kind of span, in short form."""
     if library_of(span) == HTTP:
-        return [http_call(span)]
+        method, _, rest = http_call(span).partition(" ")
+        return [rest if span.name.endswith(method) else f"{method} {rest}"]
     if library_of(span) == SQL:
-        return [span.text("db.query.text") or span.text("db.statement") or "SQL"]
+        return [span.text("db.query.text") or span.text("db.statement") or ""]
     told = [word for word in _told(span) if word]
     caller = span.text(names.CALLER)
     if caller and caller != "request":
@@ -30,8 +31,7 @@ def words(span: Span) -> list[str]:
 def _told(span: Span) -> list[str | None]:
     text = span.text
     if span.kind == "SERVER":
-        code = text("http.response.status_code") or text("http.status_code")
-        return [code, _labelled("returned", text(names.RETURNED_ID))]
+        return [*codes(span)[:1], _labelled("returned", text(names.RETURNED_ID))]
     if span.kind == "PRODUCER":
         outcome, defer = text(names.ENQUEUE_OUTCOME), span.attributes.get(names.ENQUEUE_DEFER)
         wait = f"in {duration(round(defer * 1e9))}" if isinstance(defer, int | float) else None
@@ -86,6 +86,12 @@ def _told(span: Span) -> list[str | None]:
             return [_change(span.attributes)]
         case _:
             return []
+
+
+def codes(span: Span) -> list[str]:
+    """The status codes of an HTTP span, in both conventions."""
+    names_ = ("http.response.status_code", "http.status_code")
+    return [code for name in names_ if (code := span.text(name)) is not None]
 
 
 def fold_words(fold: Fold) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from rich.cells import cell_len
+from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.text import Text
 
@@ -50,8 +50,7 @@ def wrapped(text: str, width: int) -> list[str]:
         if line and cell_len(line) + 1 + cell_len(word) > width:
             lines.append(line)
             line = ""
-        while cell_len(word) > width:
-            lines.append(word[:width])
-            word = word[width:]
+        *pieces, word = chop_cells(word, width)
+        lines += pieces
         line = f"{line} {word}" if line else word
     return [*lines, line] if line or not lines else lines

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from gentrace.analysis.tree import HTTP, Node, build, library_of
+from gentrace.analysis.tree import HTTP, SQL, Node, build, library_of
 from gentrace.core import names
 from gentrace.core.spans import Span, plain
 from gentrace.report import summary, words
@@ -70,7 +70,7 @@ def _layout(to: Console, spans: Sequence[Span]) -> Layout:
     return Layout(
         start_ns=start_ns,
         total_ns=max((span.last_ns for span in spans), default=0) - start_ns,
-        bar=max(8, min(24, 10 + (to.width - 80) // 3)),
+        bar=max(8, min(24, 8 + (to.width - 80) // 3)),
         service=max(2, min(10, max((len(s.removeprefix(prefix)) for s in services), default=0))),
         width=to.width,
         prefix=prefix,
@@ -100,6 +100,8 @@ def _node(
         details = summary.words(span)
     if node.mark:
         details.append(f"({node.mark})")
+    if node.fold and node.fold.library == SQL and not _fits(layout, branch, label, details[0]):
+        details = []  # the number and the time say enough; --all has them one by one
     _row(to, layout, _left(layout, node), (branch, stem), label, ", ".join(details))
     for at_ns, text, style in _extra(node, everything):
         mark = Text(" " * layout.left)
@@ -112,6 +114,12 @@ def _node(
         last = number == len(node.children)
         arms = ("└ ", "  ") if last else ("├ ", "│ ")
         _node(to, layout, child, below + arms[0], below + arms[1], everything)
+
+
+def _fits(layout: Layout, branch: str, label: Text, details: str) -> bool:
+    """Whether the details have room beside the name."""
+    used = layout.left + cell_len(branch) + cell_len(label.plain) + 2
+    return used + cell_len(details) <= layout.width
 
 
 def _left(layout: Layout, node: Node) -> Text:
@@ -138,7 +146,8 @@ def _extra(node: Node, everything: bool) -> Iterator[tuple[int, str, str]]:
     passed_on = any(c.span.failed and c.span.kind != "CLIENT" for c in node.children)
     if span.failed and not passed_on and span.kind != "SERVER":
         lines = summary.error_lines(span, frames=_ALL_FRAMES if everything else 1)
-        if library_of(span) != HTTP or lines[0] not in summary.words(span)[0]:
+        # That an HTTP call failed its own words say, unless there was no answer at all.
+        if library_of(span) != HTTP or lines[0] not in ("failed", *summary.codes(span)):
             for line in lines:
                 yield 0, line, "red"
     for event in summary.events(span):
@@ -147,7 +156,8 @@ def _extra(node: Node, everything: bool) -> Iterator[tuple[int, str, str]]:
         yield 0, f"{plain(link.attributes.get(names.LINK, 'link'))} → trace {link.trace_id}", "dim"
     if everything:
         for name, value in sorted(span.attributes.items()):
-            yield 0, f"{name} = {plain(value)}", "dim"
+            if name != names.GENERATION_ID:
+                yield 0, f"{name} = {plain(value)}", "dim"
 
 
 def _row(
@@ -161,8 +171,7 @@ def _row(
     first = Text.assemble(left, (branch, "dim"), (pieces[0], style))
     below = [(piece, style) for piece in pieces[1:]]
     if details:
-        used = cell_len(branch) + cell_len(pieces[-1]) + 2
-        if not below and used + cell_len(details) <= room:
+        if not below and _fits(layout, branch, label, details):
             first.append("  ").append(details, "dim")
         else:
             below += [(piece, "dim") for piece in wrapped(details, room - cell_len(stem))]
