@@ -220,6 +220,7 @@ INCOMPLETE = _attribute(
 
 # Events
 EVENT_STATUS = "generation.status"
+EVENT_PROVIDER_STATUS = "generation.provider.status"
 EVENT_CACHE = "generation.cache.write"
 EVENT_ACCOUNT_RELEASED = "account.released"
 

@@ -48,7 +48,7 @@ _URL_USER = re.compile(r"((?:[a-z][a-z0-9+.-]*)://)[^\s/@\"'<>]+@", re.IGNORECAS
 _JWT = re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?")
 _BEARER = re.compile(r"\b(Bearer|Basic|Token)\s+[\w\-.=+/~]{6,}", re.IGNORECASE)
 _ASSIGNED = re.compile(
-    r"(?i)\b((?:api[_-]?key|access[_-]?key|secret|token|password|passwd|pwd|authorization|cookie|"
+    r"(?i)(?<![<\w])((?:api[_-]?key|access[_-]?key|secret|token|password|passwd|pwd|authorization|cookie|"
     r"session(?:[_-]?id)?|jwt)[\"']?\s*[=:]\s*[\"']?)(?!<)([^\s\"',;&)}\]]{4,})"
 )
 _LONG_KEY = re.compile(r"\b(?:sk|pk|ghp|xox[abp]|AKIA)[-_A-Za-z0-9]{12,}\b|\b[A-Fa-f0-9]{40,}\b")
@@ -57,7 +57,7 @@ _SQL_TABLE = re.compile(
 )
 _MAX_TEXT = 400
 _MAX_INPUT = 4_000
-_MAX_PROMPT = 100_000
+_MAX_PROMPT = 20_000
 _PROMPT_PART = 8
 
 

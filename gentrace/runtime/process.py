@@ -15,6 +15,7 @@ from gentrace import __version__
 from gentrace.core.profile import Profile
 from gentrace.core.settings import Settings
 from gentrace.runtime import notices
+from gentrace.runtime.revision import revision
 
 API, WORKER = "api", "worker"
 
@@ -101,6 +102,7 @@ class Process:
             "python_version": platform.python_version(),
             "prefix": sys.prefix,
             "package_file": getattr(package, "__file__", None),
+            "revision": revision(getattr(package, "__file__", None)),
             "cwd": _cwd(),
             "queue": self.queue,
             "gentrace": __version__,

@@ -16,7 +16,7 @@ BOOM = "raise SystemExit('this must not run')\n"
 def host(root: Path, **files: str) -> Path:
     """A checkout; ``__`` in a name stands for a slash."""
     for name, text in files.items():
-        path = root / "src" / "app" / (name.replace("__", "/") + ".py")
+        path = root / "src" / "app" / (name.replace("__", "/").replace("INIT", "__init__") + ".py")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(BOOM + text)
     return root
@@ -52,9 +52,7 @@ def test_functions_classes_methods_and_values(tmp_path: Path) -> None:
 
 
 def test_a_module_may_be_a_package_and_definitions_may_be_conditional(tmp_path: Path) -> None:
-    host(tmp_path, p____init__="try:\n  import x\nexcept ImportError:\n  def f(): ...\n")
-    (tmp_path / "src/app/p/__init__.py").rename(tmp_path / "src/app/p/keep")
-    (tmp_path / "src/app/p/keep").rename(tmp_path / "src/app/p/__init__.py")
+    host(tmp_path, p__INIT="try:\n  import x\nexcept ImportError:\n  def f(): ...\n")
     assert place(resolve(tmp_path, ".p:f")) == "__init__.py:5"
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,8 @@ def names(source: OtlpFiles) -> int:
 def test_a_trace_may_lie_in_many_files(tmp_path: Path) -> None:
     made = traces.completed()
     for number, span in enumerate(made.spans):
-        (tmp_path / f"spans-{number % 3}.jsonl").open("a").write(traces.line(span))
+        with (tmp_path / f"spans-{number % 3}.jsonl").open("a") as file:
+            file.write(traces.line(span))
     (trace,) = OtlpFiles(tmp_path).traces().traces
     assert trace.trace_id == made.trace_id
     assert {span.span_id for span in trace.spans} == {span.span_id for span in made.spans}
@@ -141,7 +143,7 @@ def test_files_that_cannot_be_read(spool: Path, monkeypatch: pytest.MonkeyPatch)
     other = traces.write(spool / "spans-b.jsonl", traces.refused())
     opened = Path.open
 
-    def denied(path: Path, *args: str) -> object:
+    def denied(path: Path, *args: Any) -> Any:
         if path == other:
             raise PermissionError(13, "Permission denied", str(path))
         return opened(path, *args)
@@ -203,7 +205,7 @@ def test_which_source_is_opened(tmp_path: Path) -> None:
 )
 def test_an_empty_spool_while_spans_go_elsewhere(tmp_path: Path, name: str) -> None:
     env = {"GENTRACE_SPOOL": str(tmp_path), name: "http://jaeger.local:4318"}
-    with pytest.raises(SourceError, match="--source http://jaeger.local:16686") as caught:
+    with pytest.raises(SourceError, match=r"--source http://jaeger\.local:16686") as caught:
         open_source("", env)
     assert caught.value.exit_code == 3
     traces.write(tmp_path / "spans-a.jsonl", traces.completed())

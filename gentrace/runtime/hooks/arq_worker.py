@@ -167,6 +167,9 @@ class WorkerHooks:
             return
         outcome = self._outcome(job)
         span.set_attribute(names.JOB_OUTCOME, outcome)
+        deferral_ms = getattr(job.error, "defer_score", None)
+        if outcome == RETRY and isinstance(deferral_ms, int):
+            span.set_attribute(names.ENQUEUE_DEFER, deferral_ms / 1000)
         for name, key in ((names.JOB_STATUS, "status"), (names.JOB_REASON, "reason")):
             value = reading.text(job.result.get(key)) if isinstance(job.result, dict) else None  # pyright: ignore[reportUnknownMemberType,reportUnknownArgumentType]
             if value is not None:

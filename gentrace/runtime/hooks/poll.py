@@ -108,6 +108,7 @@ class CheckStatusHook(PollHook):
         span = self.show(state)
         if span is not None:
             span.set_attribute(names.PROVIDER_STATUS, status)
+            span.add_event(names.EVENT_PROVIDER_STATUS, {names.PROVIDER_STATUS: status})
             progress = self.value("progress", call, result)
             if isinstance(progress, int | float) and not isinstance(progress, bool):
                 span.set_attribute(names.PROVIDER_PROGRESS, float(progress))

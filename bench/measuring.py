@@ -1,0 +1,67 @@
+"""CPU clocks, medians and tables that the programs here share. Linux only."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+_CPUCLOCK_SCHED = 2  # linux/posix-timers.h: what clock_getcpuclockid(3) answers for a process
+_SHOWN = ("gentrace", "opentelemetry-sdk", "fastapi", "arq", "sqlalchemy", "redis")
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of a process and all its threads, ended ones too; exact to the ns."""
+    return time.clock_gettime_ns((~pid << 3) | _CPUCLOCK_SCHED) / 1e9
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Repeated measurements of one thing."""
+
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    def shown(self, scale: float = 1.0, digits: int = 2) -> str:
+        """The median, and in brackets the least and the greatest."""
+        numbers = (self.median, min(self.values), max(self.values))
+        middle, least, most = (f"{number * scale:.{digits}f}" for number in numbers)
+        return f"{middle} ({least}–{most})"
+
+
+def ratios(values: Sequence[float], base: Sequence[float]) -> Sample:
+    """Each value beside the base's of the same round, so that a slow minute counts for both."""
+    return Sample(tuple(value / other for value, other in zip(values, base, strict=True)))
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Markdown with aligned columns."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)) + " |"
+
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([line(head), rule, *map(line, rows)])
+
+
+def machine() -> str:
+    """Date, cores, load, interpreter and versions: what numbers are worth nothing without."""
+    found: list[str] = []
+    for name in _SHOWN:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC · {os.cpu_count()} cores, load "
+        f"{os.getloadavg()[0]:.1f} · Python {platform.python_version()} · {', '.join(found)}"
+    )
