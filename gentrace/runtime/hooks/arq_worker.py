@@ -86,6 +86,8 @@ class WorkerHooks:
         sent = carrier.extract(job.carrier)
         if generation_id is not None:
             job.run = await self.engine.store.find(generation_id)
+            if job.run is not None and sent is not None and sent.trace_id != job.run.trace_id:
+                job.run = await self.engine.store.current(generation_id, sent)
             if job.run is None and declared is not None and (declared.own or sent is not None):
                 job.run = Run(generation_id, parent=sent, owned=True, adopted=sent is None)
                 context.remember(job.run)

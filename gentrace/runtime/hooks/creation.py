@@ -46,6 +46,7 @@ class Creation:
     run: Run
     lookups: dict[str, Lookup] = field(default_factory=dict[str, Lookup])
     loaded: dict[str, str] = field(default_factory=dict[str, str])
+    over: bool = False
 
 
 creating: ContextVar[Creation | None] = ContextVar("gentrace.creating", default=None)
@@ -154,9 +155,8 @@ class CreateHook(BaseHook):
         creation.lookups.clear()
 
     def settle(self, state: Observed) -> None:
-        reset = state.detail.get("reset")
-        if reset is not None:
-            creating.reset(reset)
+        state.detail["creation"].over = True
+        creating.reset(state.detail["reset"])
         run, span = state.run, state.span
         super().settle(state)
         if run is not None and run.generation_id is None and span is not None:
@@ -282,7 +282,7 @@ def watch_model(engine: Engine, target: Target, module: ModuleType, cls: Any) ->
     def guarded(work: Callable[[Any, Creation], None]) -> Callable[[Any], None]:
         def listener(instance: Any) -> None:
             creation = creating.get()
-            if creation is None or guard.off or not engine.active:
+            if creation is None or creation.over or guard.off or not engine.active:
                 return
             try:
                 work(instance, creation)

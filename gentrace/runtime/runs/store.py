@@ -29,6 +29,7 @@ READ_TIMEOUT_S = 0.05
 _MAX_WAITING = 10_000
 _SOCKET_TIMEOUT_S = 1.0
 _PAUSE_S = 5.0
+_AGAIN_S = 10.0
 
 
 class RunStore:
@@ -45,10 +46,11 @@ class RunStore:
         self._where: Mapping[str, Any] | str | None = url
         self._fallback = fallback
         self._client: Any = None
-        self._work: queue.SimpleQueue[Callable[[Any], None] | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[Callable[[Any], object] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._paused_until = 0.0
+        self._asked: dict[str, float] = {}
         self._stopped = False
         self.lost = 0
 
@@ -95,12 +97,35 @@ class RunStore:
 
     # -- reading ---------------------------------------------------------------------------
     async def find(self, generation_id: str | None) -> Run | None:
-        """The run of that generation: from memory, else one read of at most 50 ms."""
+        """The run of that generation: from memory, else one read of at most 50 ms.
+
+        Only the first sight of a generation is waited for; what was not there then is asked for
+        again in the background, at most every :data:`_AGAIN_S`.
+        """
         known = context.find(generation_id)
-        if known is not None or generation_id is None:
+        if known is not None or generation_id is None or self._source() is None:
             return known
-        found = await self._ask(lambda client: self._read(client, generation_id))
-        return context.find(generation_id) or found
+        asked = self._asked.get(generation_id)
+        now = time.monotonic()
+        if asked is not None and now - asked < _AGAIN_S:
+            return None
+        if len(self._asked) > _MAX_WAITING:
+            self._asked.clear()
+        self._asked[generation_id] = now
+        if asked is not None:
+            self._put(lambda client: self._remember(self._read(client, generation_id)))
+            return None
+        return await self._ask(lambda client: self._read(client, generation_id))
+
+    async def current(self, generation_id: str, sent: trace.SpanContext) -> Run:
+        """The run that a job belongs to whose carrier names another trace than we know.
+
+        The store decides; where it does not answer, the carrier is newer than our memory.
+        """
+        run = await self._ask(lambda client: self._read(client, generation_id), fresh=True)
+        run = run or Run(generation_id, parent=sent, owned=True)
+        context.remember(run)
+        return run
 
     async def find_by_trace(self, trace_id: int) -> Run | None:
         """The run whose trace that is, as :meth:`find`."""
@@ -127,7 +152,7 @@ class RunStore:
             return None
         return Run(generation_id, parent=parent, owned=True) if parent.is_valid else None
 
-    async def _ask(self, read: Callable[[Any], Run | None]) -> Run | None:
+    async def _ask(self, read: Callable[[Any], Run | None], *, fresh: bool = False) -> Run | None:
         if self._source() is None or time.monotonic() < self._paused_until:
             return None
         answer: Future[Run | None] = Future()
@@ -144,15 +169,23 @@ class RunStore:
             run = await asyncio.wait_for(asyncio.wrap_future(answer), READ_TIMEOUT_S)
         except TimeoutError:
             return None
-        if run is not None:
+        return run if fresh else self._remember(run)
+
+    @staticmethod
+    def _remember(run: Run | None) -> Run | None:
+        """Keep what was read, unless the process has met that run in the meantime."""
+        if run is None:
+            return None
+        known = context.find(run.generation_id)
+        if known is None:
             context.remember(run)
-        return run
+        return known or run
 
     # -- the thread ------------------------------------------------------------------------
     def _source(self) -> Mapping[str, Any] | str | None:
         return self._where if self._where is not None else self._fallback
 
-    def _put(self, work: Callable[[Any], None], always: bool = False) -> None:
+    def _put(self, work: Callable[[Any], object], always: bool = False) -> None:
         if self._stopped or (self._work.qsize() > _MAX_WAITING and not always):
             self.lost += 1
             return
