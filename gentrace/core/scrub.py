@@ -42,9 +42,9 @@ _SQL = {"db.statement": "db.statement", "db.query.text": "db.query.text"}
 _OWN_PREFIXES = ("generation.", "gentrace.")
 _EVENT_TEXT = {"exception.message", "exception.stacktrace"}
 
-_EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
+_EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
 _URL_QUERY = re.compile(r"((?:https?|wss?)://[^\s?#\"'<>]+)[?#][^\s\"'<>]+")
-_URL_USER = re.compile(r"((?:[a-z][a-z0-9+.-]*)://)[^\s/@\"'<>]+@", re.IGNORECASE)
+_URL_USER = re.compile(r"(?<![a-z0-9+.-])((?:[a-z][a-z0-9+.-]*)://)[^\s/@\"'<>]+@", re.IGNORECASE)
 _JWT = re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?")
 _BEARER = re.compile(r"\b(Bearer|Basic|Token)\s+[\w\-.=+/~]{6,}", re.IGNORECASE)
 _ASSIGNED = re.compile(
@@ -56,7 +56,7 @@ _SQL_TABLE = re.compile(
     r"\b(?:from|into|update|join|table)\s+([\"`\[]?[\w.]+[\"`\]]?)", re.IGNORECASE
 )
 _MAX_TEXT = 400
-_MAX_INPUT = 4_000
+_MAX_INPUT = 2_000
 _MAX_PROMPT = 20_000
 _PROMPT_PART = 8
 
@@ -122,7 +122,7 @@ class Scrubber:
         if name.startswith(_OWN_PREFIXES):
             return None
         if name in _URLS and isinstance(value, str):
-            return without_query(value)
+            return self.text(without_query(value))
         if name in _SQL and isinstance(value, str):
             return sql_outline(value)
         if name in _EVENT_TEXT:

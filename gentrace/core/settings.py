@@ -20,6 +20,18 @@ def switched_on(environ: Mapping[str, str] | None = None) -> bool:
     return value.strip().lower() in ON
 
 
+def profile_name(environ: Mapping[str, str] | None = None) -> str:
+    """``GENTRACE_PROFILE``, or pixsim7."""
+    return (os.environ if environ is None else environ).get("GENTRACE_PROFILE", "") or "pixsim7"
+
+
+def export_off(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether ``OTEL_SDK_DISABLED`` or ``OTEL_TRACES_EXPORTER`` wants no spans at all."""
+    env = os.environ if environ is None else environ
+    disabled = env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    return disabled or env.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the runtime was told, with defaults filled in.
@@ -33,8 +45,6 @@ class Settings:
         sql: ``GENTRACE_SQL``: ``spans`` or ``off``.
         endpoint: an OTLP endpoint is set, so spans go there and not to the spool.
         protocol: ``http/protobuf`` (default) or ``grpc``.
-        exporter: ``OTEL_TRACES_EXPORTER``; ``none`` switches export off.
-        disabled: ``OTEL_SDK_DISABLED``.
         service_name: ``OTEL_SERVICE_NAME``; wins over ``<profile>-<role>``.
         schedule_delay_ms: ``OTEL_BSP_SCHEDULE_DELAY``; 1000 here.
         max_queue: ``OTEL_BSP_MAX_QUEUE_SIZE``; 8192 here.
@@ -49,8 +59,6 @@ class Settings:
     sql: str
     endpoint: str
     protocol: str
-    exporter: str
-    disabled: bool
     service_name: str
     schedule_delay_ms: int
     max_queue: int
@@ -61,7 +69,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process. Values that cannot be meant fall back to the default."""
     env = os.environ if environ is None else environ
     return Settings(
-        profile=env.get("GENTRACE_PROFILE", "") or "pixsim7",
+        profile=profile_name(env),
         spool=spool_path(env),
         spool_max_bytes=_number(env, "GENTRACE_SPOOL_MAX_MB", 256) * 1024 * 1024,
         spool_max_age_s=_number(env, "GENTRACE_SPOOL_MAX_DAYS", 7) * 86_400,
@@ -73,8 +81,6 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
             or env.get("OTEL_EXPORTER_OTLP_PROTOCOL")
             or "http/protobuf"
         ).strip(),
-        exporter=env.get("OTEL_TRACES_EXPORTER", "").strip().lower(),
-        disabled=env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true",
         service_name=env.get("OTEL_SERVICE_NAME", ""),
         schedule_delay_ms=_number(env, "OTEL_BSP_SCHEDULE_DELAY", 1000),
         max_queue=_number(env, "OTEL_BSP_MAX_QUEUE_SIZE", 8192),

@@ -132,8 +132,11 @@ def enter(scope: Scope, span: trace.Span | None = None, base: Any = None) -> Any
 
 
 def leave(token: Any) -> None:
-    """Undo :func:`enter`."""
-    otel_context.detach(token)
+    """Undo :func:`enter`; a token of another task's context (a closed generator's) is let be."""
+    try:
+        token.var.reset(token)
+    except (ValueError, RuntimeError):
+        return
 
 
 def span_context(scope: Scope | None = None) -> Any:
@@ -167,7 +170,10 @@ def find(generation_id: str | None) -> Run | None:
     if generation_id is None:
         return None
     with _lock:
-        return _runs.get(generation_id)
+        run = _runs.get(generation_id)
+        if run is not None:
+            _runs.move_to_end(generation_id)
+        return run
 
 
 def find_by_trace(trace_id: int) -> Run | None:
@@ -177,6 +183,7 @@ def find_by_trace(trace_id: int) -> Run | None:
 
 
 def forget_all() -> None:
-    """Forget every run (after uninstrument and in a forked child)."""
-    with _lock:
-        _runs.clear()
+    """Forget every run, and the lock that another thread may have held at a fork."""
+    global _lock
+    _lock = threading.Lock()
+    _runs.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from gentrace.core.profile import Profile
 from gentrace.core.settings import Settings
@@ -12,6 +13,7 @@ from gentrace.runtime.guard import Guard
 from gentrace.runtime.process import Process
 from gentrace.runtime.runs.store import RunStore
 from gentrace.runtime.tracing import Tracing
+from gentrace.runtime.wrapping import Wrapper, replace
 
 
 @dataclass(slots=True)
@@ -33,9 +35,15 @@ class Engine:
         """The guard of that hook, one for all its calls."""
         return self.guards.setdefault(name, Guard(name))
 
+    def replace(self, owner: Any, name: str, wrapper: Wrapper) -> None:
+        """Put a wrapper round ``owner.name`` until uninstrument."""
+        undo = replace(owner, name, wrapper)
+        if undo is not None:
+            self.undo.append(undo)
+
     def flush(self, timeout_s: float) -> None:
-        """Write out what has ended (blocking; off the event loop, please)."""
-        self.pipeline.force_flush(int(timeout_s * 1000))
+        """Write out what has ended, in the end to the spool (blocking; off the event loop)."""
+        self.pipeline.see_out(timeout_s)
 
     def close(self) -> None:
         """See everything out; at most the pipeline's deadline."""

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Protocol
 
+from opentelemetry import context as otel_context
+
 from gentrace.runtime import notices
 
 MAX_FAILURES = 20
@@ -131,30 +133,35 @@ def around(name: str, hook: Hook, guard: Guard, original: Any) -> Callable[..., 
     """
 
     def enter(call: Call) -> Any:
+        outside = otel_context.get_current()
         try:
             state = hook.before(call)
         except Exception as exc:
             guard.failed(exc)
+            otel_context.attach(outside)  # wherever it had got to
             return None
+        if state is None:
+            guard.passed()
         return state
 
-    def leave(state: Any, work: Callable[[], None]) -> None:
-        try:
-            work()
+    def leave(state: Any, work: Callable[[], None], well: bool = True) -> None:
+        for step in (work, lambda: hook.settle(state)):
+            try:
+                step()
+            except Exception as exc:
+                guard.failed(exc)
+                well = False
+        if well:
             guard.passed()
-        except Exception as exc:
-            guard.failed(exc)
-        try:
-            hook.settle(state)
-        except Exception as exc:
-            guard.failed(exc)
 
     async def drive(call: Call, started: _Started) -> Any:
+        well = True
         if hook.waits:
             try:
                 await hook.prepare(call)
             except Exception as exc:
                 guard.failed(exc)
+                well = False
         state = enter(call)
         if state is None:
             return await started.coroutine
@@ -162,9 +169,9 @@ def around(name: str, hook: Hook, guard: Guard, original: Any) -> Callable[..., 
             result = await started.coroutine
         except BaseException as exc:
             error = exc
-            leave(state, lambda: hook.failed(state, call, error))
+            leave(state, lambda: hook.failed(state, call, error), well)
             raise
-        leave(state, lambda: hook.after(state, call, result))
+        leave(state, lambda: hook.after(state, call, result), well)
         return result
 
     def asynchronous(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:

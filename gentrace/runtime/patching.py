@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import fnmatch
 import inspect
-import sys
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -20,21 +18,12 @@ import wrapt
 from gentrace.core.profile import Target
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.guard import Hook, around
+from gentrace.runtime.wrapping import replace
 
 PATCHED, LATE, MISSING, ABSENT = "patched", "late", "missing", "absent"
 # What is done with a target's object: role -> (engine, target, module, object)
 Watcher = Callable[[Engine, Target, ModuleType, Any], None]
 HookFactory = Callable[[Engine, Target, str], Hook]
-
-
-@dataclass(frozen=True, slots=True)
-class _Patch:
-    """One replaced attribute, with what it was."""
-
-    owner: Any
-    name: str
-    original: Any
-    own: bool
 
 
 class Patcher:
@@ -50,7 +39,8 @@ class Patcher:
     ) -> None:
         self.engine, self.hooks, self.watchers = engine, hooks, watchers
         self.states: dict[str, dict[str, Any]] = {}
-        self._patches: list[_Patch] = []
+        self._undo: list[Callable[[], None]] = []
+        self._early: list[ModuleType] = []
         self._modules: dict[str, list[tuple[Target, str]]] = defaultdict(list)
         for target in engine.profile.targets:
             for module, qualname in target.spellings(engine.profile.packages):
@@ -59,14 +49,26 @@ class Patcher:
     def install(self) -> None:
         """Patch what is imported already, and the rest when it is."""
         for name in self._modules:
-            if name in sys.modules:
-                self._arrived(sys.modules[name])
             wrapt.register_post_import_hook(self._arrived, name)
 
     def _arrived(self, module: ModuleType) -> None:
         if not self.engine.active:
             return
+        self._look_again()
+        if _half_way(module):
+            self._early.append(module)
+        self._patch_all(module)
+
+    def _look_again(self) -> None:
+        """Modules that were half imported when we came: their later names may be there now."""
+        for module in [m for m in self._early if not _half_way(m)]:
+            self._early.remove(module)
+            self._patch_all(module)
+
+    def _patch_all(self, module: ModuleType) -> None:
         for target, qualname in self._modules.get(module.__name__, ()):
+            if target.role in self.watchers and self._is_patched(target):
+                continue
             guard = self.engine.guard(target.name)
             try:
                 self._patch(target, module, qualname)
@@ -119,20 +121,17 @@ class Patcher:
         self._state(target, module, PATCHED if count else MISSING)
 
     def _wrap(self, target: Target, owner: Any, name: str, label: str) -> None:
-        own = name in vars(owner)
-        original = vars(owner).get(name) if own else getattr(owner, name)
-        if isinstance(original, wrapt.FunctionWrapper):
-            return
+        own = vars(owner).get(name)
+        original = getattr(owner, name) if own is None else own
         function = getattr(original, "__func__", original)
         hook = self.hooks[target.role](self.engine, target, label)
         guard = self.engine.guard(target.name)
-        wrapper: Any = wrapt.FunctionWrapper(original, around(label, hook, guard, function))
-        setattr(owner, name, wrapper)
-        self._patches.append(_Patch(owner, name, original, own))
+        undo = replace(owner, name, around(label, hook, guard, function))
+        if undo is not None:
+            self._undo.append(undo)
 
     def _state(self, target: Target, module: ModuleType, state: str) -> None:
-        known = self.states.get(target.name)
-        if known is not None and known["state"] == PATCHED:
+        if self._is_patched(target):
             return
         self.states[target.name] = {
             "name": target.name,
@@ -141,17 +140,18 @@ class Patcher:
             "file": getattr(module, "__file__", None),
         }
 
+    def _is_patched(self, target: Target) -> bool:
+        return self.states.get(target.name, {}).get("state") == PATCHED
+
     def uninstall(self) -> None:
         """Put every original back, the last patched first."""
-        for patch in reversed(self._patches):
-            if patch.own:
-                setattr(patch.owner, patch.name, patch.original)
-            else:
-                delattr(patch.owner, patch.name)
-        self._patches.clear()
+        for undo in reversed(self._undo):
+            undo()
+        self._undo.clear()
 
     def report(self) -> list[dict[str, Any]]:
         """Every target's state, for the process's record; ``absent`` = not imported here."""
+        self._look_again()
         return [
             self.states.get(
                 target.name,
@@ -159,3 +159,8 @@ class Patcher:
             )
             for target in self.engine.profile.targets
         ]
+
+
+def _half_way(module: ModuleType) -> bool:
+    """Whether the module is still being executed (we were imported from inside it)."""
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))

@@ -35,11 +35,12 @@ class Process:
         self.on_role: list[Callable[[], None]] = []
         self.queue = ""
         self.role = ""
-        self._lock = threading.Lock()
+        self._detected = _detected()
         self.renew()
 
     def renew(self) -> None:
         """A new instance id (at start and after fork); the role is found out again."""
+        self._lock = threading.Lock()
         self.instance = str(uuid.uuid4())
         self.started_ns = time.time_ns()
         self.pid = os.getpid()
@@ -68,25 +69,30 @@ class Process:
         return f"{self.profile.name}-{self.role}" if self.role else self.profile.name
 
     def resource(self) -> Any:
-        """The OpenTelemetry resource of every span of this process, made when first needed."""
+        """The OpenTelemetry resource of every span of this process.
+
+        The detected part was made with the process: the SDK detects on a thread pool, which an
+        interpreter that is ending no longer gives.
+        """
         if self._resource is None or self._resource_role != self.role:
             from opentelemetry.sdk.resources import Resource
 
-            attributes: dict[str, str | int] = {
-                "service.instance.id": self.instance,
-                "process.pid": self.pid,
-                "process.runtime.name": sys.implementation.name,
-                "process.runtime.version": platform.python_version(),
-                "telemetry.distro.name": "gentrace",
-                "telemetry.distro.version": __version__,
-            }
-            made = Resource.create(attributes)
-            if not made.attributes.get("service.name", "").__str__().strip() or str(
-                made.attributes.get("service.name")
-            ).startswith("unknown_service"):
+            made = self._detected.merge(Resource(self._attributes()))
+            named = str(made.attributes.get("service.name", ""))
+            if not named or named.startswith("unknown_service"):
                 made = made.merge(Resource({"service.name": self.service_name()}))
             self._resource, self._resource_role = made, self.role
         return self._resource
+
+    def _attributes(self) -> dict[str, str | int]:
+        return {
+            "service.instance.id": self.instance,
+            "process.pid": self.pid,
+            "process.runtime.name": sys.implementation.name,
+            "process.runtime.version": platform.python_version(),
+            "telemetry.distro.name": "gentrace",
+            "telemetry.distro.version": __version__,
+        }
 
     def record(self, targets: list[dict[str, Any]], ended: bool = False) -> dict[str, Any]:
         """The process's own record for the spool: who it is and what was hooked in it."""
@@ -111,6 +117,12 @@ class Process:
             "last_seen": _iso(time.time_ns()),
             "targets": targets,
         }
+
+
+def _detected() -> Any:
+    from opentelemetry.sdk.resources import Resource
+
+    return Resource.create()
 
 
 def _cwd() -> str:

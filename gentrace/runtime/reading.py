@@ -73,6 +73,18 @@ def read(
     return None
 
 
+def read_all(target: Target, key: str, call: Call) -> tuple[str, ...]:
+    """Every text that the target's paths for ``key`` give, lists taken apart."""
+    found: list[str] = []
+    for path in target.read.get(key, ()):
+        only = Target(target.name, target.role, (), {key: (path,)})
+        value = read(only, key, call)
+        for item in value if isinstance(value, list | tuple) else (value,):  # pyright: ignore[reportUnknownVariableType]
+            if isinstance(item, str) and item:
+                found.append(item)
+    return tuple(found)
+
+
 def text(value: Any) -> str | None:
     """An id or word as a string; None stays None. Only scalars: nothing else is shown."""
     value = plain(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,7 @@ from gentrace.core.scrub import Scrubber
 from gentrace.core.settings import Settings
 from gentrace.runtime import context, notices
 from gentrace.runtime.engine import Engine
+from gentrace.runtime.export.handover import provider_beside
 from gentrace.runtime.export.pipeline import Pipeline, make_exporter
 from gentrace.runtime.export.scrubbing import installation_key
 from gentrace.runtime.export.spool import Spool
@@ -59,7 +61,7 @@ HOOKS: dict[str, HookFactory] = {
     "status": status.StatusHook,
     "cron": status.CronHook,
 }
-WATCHERS: dict[str, Watcher] = {"app": requests.watch_app, "model": creation.watch_model}
+WATCHERS: dict[str, Watcher] = {"model": creation.watch_model}
 LIBRARIES: dict[str, Callable[[Engine, ModuleType], None]] = {
     "fastapi": requests.install,
     "sqlalchemy": databases.install,
@@ -110,7 +112,7 @@ class Session:
         existing = trace.get_tracer_provider()
         if isinstance(existing, TracerProvider):
             self.process.destination = "the host's own tracer provider"
-            return existing
+            return provider_beside(existing, self.scrubber)
         self._own = TracerProvider(shutdown_on_exit=False)
         self._own.add_span_processor(self.pipeline)
         return self._own
@@ -164,6 +166,8 @@ class Session:
             self.pipeline.after_fork(self.process.instance)
             self.engine.store.after_fork()
             context.forget_all()
+            if "multiprocessing.util" in sys.modules:  # its children leave without atexit
+                sys.modules["multiprocessing.util"].Finalize(None, self._at_exit, exitpriority=0)
         except Exception as exc:
             notices.swallowed("fork", exc)
 
@@ -182,6 +186,8 @@ class Session:
         atexit.unregister(self._at_exit)
         self._at_exit()
         self.engine.active = False
+        for guard in self.engine.guards.values():
+            guard.off = True  # names that the host copied stay wrapped, and pass straight through
         self.patcher.uninstall()
         for undo in reversed(self.engine.undo):
             try:

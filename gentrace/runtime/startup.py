@@ -21,21 +21,29 @@ from gentrace.runtime import notices
 class _Trigger:
     """A finder that finds nothing: it notices the first import of the host's package."""
 
-    def __init__(self, profile: Profile, given: settings.Settings) -> None:
-        self.profile, self.given = profile, given
+    def __init__(self, profile: Profile, warnings: Sequence[str]) -> None:
+        self.profile, self.warnings = profile, warnings
         self._packages = frozenset(profile.packages)
+        self.fired = False
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname in self._packages:
-            self.fire()
+        if fullname not in self._packages or self.fired:
+            return None
+        self.fire()
+        # The import under way does not see the finders that were added just now: ask them here.
+        for finder in list(sys.meta_path):
+            spec = None if finder is self else finder.find_spec(fullname, path, target)
+            if spec is not None:
+                return spec
         return None
 
     def fire(self) -> None:
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)  # pyright: ignore[reportArgumentType]
-            _activate(self.profile, self.given)
+        """Hook the host; we stay on the path, for the list must not shift under an import."""
+        if not self.fired:
+            self.fired = True
+            _activate(self.profile, self.warnings)
 
 
 _trigger: _Trigger | None = None
@@ -51,33 +59,32 @@ def start(profile: str | None = None) -> bool:
     global _trigger
     if _trigger is not None:
         return True
-    given = settings.read()
-    if given.disabled or given.exporter == "none":
+    if settings.export_off():
         return False
     try:
-        loaded, warnings = load(profile or given.profile, strict=False)
+        loaded, warnings = load(profile or settings.profile_name(), strict=False)
     except ProfileError as exc:
         notices.say_once("profile", f"{exc}; the host runs without tracing")
         return False
     except Exception as exc:
         notices.swallowed("start", exc)
         return False
-    for warning in warnings:
-        notices.say_once(warning, f"{warning}; ignored")
-    _trigger = _Trigger(loaded, given)
+    _trigger = _Trigger(loaded, warnings)
     sys.meta_path.insert(0, _trigger)  # pyright: ignore[reportArgumentType]
     if any(package in sys.modules for package in loaded.packages):
         _trigger.fire()
     return True
 
 
-def _activate(profile: Profile, given: settings.Settings) -> None:
+def _activate(profile: Profile, warnings: Sequence[str]) -> None:
     """The host is about to be imported: build everything. Never raises."""
     global _session
+    for warning in warnings:
+        notices.say_once(warning, f"{warning}; ignored")
     try:
         from gentrace.runtime.session import Session
 
-        _session = Session(profile, given)
+        _session = Session(profile, settings.read())
         _session.install()
     except ImportError as exc:
         notices.say_once(

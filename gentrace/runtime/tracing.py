@@ -6,6 +6,7 @@ scope: silence is decided before a span starts.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,8 +20,11 @@ from gentrace import __version__
 from gentrace.core import names
 from gentrace.core.profile import Profile
 from gentrace.core.scrub import Scrubber
+from gentrace.runtime import notices
 from gentrace.runtime.context import Run, recording, span_context
 from gentrace.runtime.export.scrubbing import OWN_SCOPE
+
+_CODE = re.compile(r"[\w.:-]{1,64}")
 
 
 class Tracing:
@@ -98,17 +102,22 @@ class Tracing:
             code = getattr(exc, attribute, None)
             code = getattr(code, "value", code)
             if isinstance(code, str | int) and not isinstance(code, bool):
-                span.set_attribute(names.ERROR_CODE, str(code)[:100])
+                span.set_attribute(names.ERROR_CODE, self.code(str(code)))
                 break
         span.set_status(Status(StatusCode.ERROR, self.message(exc, run)))
+
+    def code(self, code: str) -> str:
+        """An error code as it may be shown: a word, or what stands for a text."""
+        return code if _CODE.fullmatch(code) else self.scrubber.mark("code", code)
 
     def message(self, exc: BaseException, run: Run | None = None) -> str:
         """The exception's message as it may be shown: scrubbed words, or length and hash."""
         text = str(exc)
         shown = {base.__name__ for base in type(exc).__mro__}
-        if shown.isdisjoint(self.profile.errors.messages):
+        prompts = run.prompts if run is not None else ()
+        if shown.isdisjoint(self.profile.errors.messages) or not prompts:
             return self.scrubber.mark("message", text) if text else ""
-        return self.scrubber.text(text, run.prompts if run is not None else ())
+        return self.scrubber.text(text, prompts)
 
 
 def type_name(kind: type[Any]) -> str:
@@ -166,6 +175,13 @@ class GatedTracer(trace.Tracer):
         return self._real
 
     def start_span(self, name: str, context: Any = None, *args: Any, **kwargs: Any) -> Span:
+        try:
+            return self._start(name, context, *args, **kwargs)
+        except Exception as exc:
+            notices.swallowed("start of a library's span", exc)
+            return trace.INVALID_SPAN
+
+    def _start(self, name: str, context: Any, *args: Any, **kwargs: Any) -> Span:
         if self._decide is not None:
             decided = self._decide(self, name, context, *args, **kwargs)
             if decided is not None:

@@ -25,9 +25,11 @@ from gentrace.runtime.export.spool import Spool
 from gentrace.runtime.process import Process
 
 EXIT_DEADLINE_S = 3.0
+HOLD_S = 10.0
 OUR_THREADS = frozenset({"gentrace-export", "gentrace-exporter-shutdown"})
 _NOISY = ("opentelemetry.exporter", "urllib3", "grpc")
-_SEND_SHARE_S = 2.0
+SEND_SHARE_S = 1.5
+_STUCK_SHARE_S = 0.3
 
 
 class Pipeline(SpanProcessor):
@@ -52,6 +54,7 @@ class Pipeline(SpanProcessor):
         self.lost = 0
         self._queue: deque[Any] = deque()
         self._in_flight: list[Any] = []
+        self._given_up: list[Any] | None = None
         self._wake = threading.Condition()
         self._flush = False
         self._stop = False
@@ -63,9 +66,16 @@ class Pipeline(SpanProcessor):
         """Nothing to do: attributes are set by who starts the span."""
 
     def on_end(self, span: Any) -> None:
-        """Queue an ended span; never blocks on the exporter."""
+        """Queue an ended span; never blocks on the exporter and never raises."""
         if not span.context.trace_flags.sampled:
             return
+        try:
+            self._enqueue(span)
+        except Exception as exc:
+            self.lost += 1
+            notices.swallowed("export", exc)
+
+    def _enqueue(self, span: Any) -> None:
         with self._wake:
             if self._stop or len(self._queue) >= self.settings.max_queue:
                 self.lost += 1
@@ -81,16 +91,29 @@ class Pipeline(SpanProcessor):
         """Wait until what has ended is out, or the time is over."""
         deadline = time.monotonic() + timeout_millis / 1000
         with self._wake:
-            if self._thread is None:
+            if self._thread is None or not self._outstanding():
                 return True
             self._flush = True
             self._wake.notify_all()
-            while (self._queue or self._in_flight) and self._thread.is_alive():
+            while self._outstanding() and self._thread.is_alive():
                 left = deadline - time.monotonic()
-                if left <= 0:
+                if left <= 0 or self._stuck():
                     return False
                 self._wake.wait(left)
         return True
+
+    def see_out(self, timeout_s: float) -> None:
+        """Wait as :meth:`force_flush`; what the endpoint has not taken then goes to the spool.
+
+        The host may end without another word, so this leaves nothing behind. It goes on as
+        before where the host goes on.
+        """
+        if self.force_flush(int(timeout_s * 1000)):
+            return
+        with self._wake:
+            left = self._give_up()
+        if left:
+            self._instead(left, f"no answer within {timeout_s:g} s")
 
     def shutdown(self) -> None:
         """See out what is left within :data:`EXIT_DEADLINE_S`, then stop the thread.
@@ -99,21 +122,41 @@ class Pipeline(SpanProcessor):
         is counted and said.
         """
         deadline = time.monotonic() + EXIT_DEADLINE_S
-        sent = self.force_flush(int(_SEND_SHARE_S * 1000))
+        self.see_out(SEND_SHARE_S)
         with self._wake:
             self._stop = True
-            left = [*self._in_flight, *self._queue]
-            self._queue.clear()
+            left = self._give_up()
+            records, self._records = self._records, []
+            stuck, thread = self._stuck(), self._thread
             self._wake.notify_all()
-            thread = self._thread
-        if not sent and left:
+        if left:  # ended meanwhile
             self._to_spool(left)
+        for record in records:
+            self._guarded_record(record)
+        if stuck:
+            deadline = min(deadline, time.monotonic() + _STUCK_SHARE_S)
+        self._close_exporter(deadline)  # ends the exporter's waiting, too
         if thread is not None:
             thread.join(max(0.0, deadline - time.monotonic()))
-        self._close_exporter(deadline)
         if self.lost:
             notices.say_once("lost at exit", f"{self.lost} spans could not be written")
         self.spool.close()
+
+    def _outstanding(self) -> bool:
+        """Something has ended and is neither out nor given up."""
+        return bool(self._queue) or (bool(self._in_flight) and not self._stuck())
+
+    def _stuck(self) -> bool:
+        """The exporter is at work on a batch that was given up already."""
+        return self._given_up is not None and self._in_flight is self._given_up
+
+    def _give_up(self) -> list[Any]:
+        """What is not out yet, taken from the exporter."""
+        left = [*(() if self._stuck() else self._in_flight), *self._queue]
+        self._queue.clear()
+        if self._in_flight:
+            self._given_up = self._in_flight
+        return left
 
     # -- the thread ------------------------------------------------------------------------
     def write_record(self, record: dict[str, Any]) -> None:
@@ -128,6 +171,7 @@ class Pipeline(SpanProcessor):
         self._wake = threading.Condition()
         self._queue.clear()
         self._in_flight, self._records, self._thread = [], [], None
+        self._given_up = None
         self.exporter, self.lost = None, 0
         spool = self.spool
         self.spool = Spool(spool.folder, spool.max_bytes, spool.max_age_s, instance)
@@ -148,7 +192,7 @@ class Pipeline(SpanProcessor):
 
     def _step(self) -> bool:
         with self._wake:
-            self._wake.wait_for(self._has_work)
+            self._wake.wait_for(self._has_work, HOLD_S if self._queue else None)
             if not self._urgent():
                 self._wake.wait_for(self._urgent, self.settings.schedule_delay_ms / 1000)
             batch = self._take()
@@ -161,6 +205,7 @@ class Pipeline(SpanProcessor):
             if batch:
                 self._export(batch)
         except Exception as exc:
+            self.lost += len(batch)
             notices.swallowed("export", exc)
         with self._wake:
             self._in_flight = []
@@ -199,13 +244,18 @@ class Pipeline(SpanProcessor):
             why = "it did not take them"
         except Exception as exc:
             result, why = SpanExportResult.FAILURE, type(exc).__name__
-        if result is not SpanExportResult.SUCCESS and not self._stop:
+        if result is not SpanExportResult.SUCCESS and batch is not self._given_up:
+            self._instead(batch, why)
+
+    def _instead(self, batch: list[Any], why: str) -> None:
+        """The spool takes what the endpoint did not; said once."""
+        if self.settings.endpoint:
             notices.say_once(
                 "export failed",
                 f"spans could not be sent to {self.settings.endpoint} ({why}); "
                 f"they go to the spool {self.spool.folder} instead",
             )
-            self._to_spool(batch)
+        self._to_spool(batch)
 
     def _to_spool(self, batch: list[Any]) -> None:
         try:

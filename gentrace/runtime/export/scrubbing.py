@@ -57,11 +57,11 @@ def _clean(span: Any, resource: Any, scrubber: Scrubber) -> ReadableSpan:
         parent=span.parent,
         resource=resource,
         attributes=_attributes(span.attributes, scrubber),
-        events=[_event(event, own, scrubber) for event in span.events],
+        events=[_event(event, scrubber) for event in span.events],
         links=[Link(link.context, _attributes(link.attributes, scrubber)) for link in span.links],
         kind=span.kind,
         instrumentation_scope=scope,
-        status=span.status if own else _status(span.status),
+        status=_own_status(span.status, scrubber) if own else _status(span.status),
         start_time=span.start_time,
         end_time=span.end_time,
     )
@@ -76,15 +76,18 @@ def _attributes(attributes: Any, scrubber: Scrubber) -> dict[str, Any]:
     return kept
 
 
-def _event(event: Any, own: bool, scrubber: Scrubber) -> Event:
+def _event(event: Any, scrubber: Scrubber) -> Event:
     attributes = _attributes(event.attributes, scrubber)
-    if own:  # our own events are made of scrubbed text
-        attributes.update(
-            {k: v for k, v in (event.attributes or {}).items() if k not in attributes}
-        )
-    elif message := (event.attributes or {}).get("exception.message"):
+    if message := (event.attributes or {}).get("exception.message"):
         attributes["exception.message"] = scrubber.mark("message", str(message))
     return Event(event.name, attributes, event.timestamp)
+
+
+def _own_status(status: Any, scrubber: Scrubber) -> Status:
+    """Ours holds scrubbed words already; what the host wrote on our span does not."""
+    description = status.description
+    kept = scrubber.text(description) if description and status.is_ok is False else None
+    return Status(status.status_code, kept)
 
 
 def _status(status: Any) -> Status:

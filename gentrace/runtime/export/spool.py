@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from typing import Any
 from gentrace.core import names
 
 SPANS, RUNS, PROCESSES = "spans", "runs", "processes"
+_SEGMENT = re.compile(r"(?:spans|runs|processes)-\d{8}T\d{6}-\d+-[0-9a-f]{8}-\d{4}\.jsonl")
 _SEGMENT_BYTES = 16 * 1024 * 1024
 _CLEAN_EVERY_S = 60.0
 
@@ -64,7 +66,7 @@ class Spool:
             self._cleaned = now
             self._clean()
         segment = self._files.get(kind)
-        if segment is None or segment.size + len(line) > _SEGMENT_BYTES:
+        if segment is None or segment.size + len(line) > _SEGMENT_BYTES or segment.removed():
             number = segment.number + 1 if segment else 0
             if segment:
                 segment.close()
@@ -78,9 +80,9 @@ class Spool:
         own = {segment.path for segment in self._files.values()}
         found: list[tuple[float, int, Path]] = []
         try:
-            for path in self.folder.glob("*-*.jsonl"):
+            for path in self.folder.iterdir():
                 stat = path.stat()
-                if path not in own:
+                if path not in own and _SEGMENT.fullmatch(path.name):
                     found.append((stat.st_mtime, stat.st_size, path))
         except OSError:
             return
@@ -119,6 +121,10 @@ class _Segment:
             raise OSError(
                 28, f"only {written} of {len(line)} bytes could be written", str(self.path)
             )
+
+    def removed(self) -> bool:
+        """Somebody (another process that cleaned up) has removed the file."""
+        return os.fstat(self._fd).st_nlink == 0
 
     def close(self) -> None:
         try:

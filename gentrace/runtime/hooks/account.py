@@ -53,7 +53,8 @@ class AccountReleaseHook(BaseHook):
     def after(self, state: Observed, call: Call, result: Any) -> None:
         account = self.text("account", call, result)
         attributes = {names.ACCOUNT_ID: account} if account is not None else {}
-        trace.get_current_span().add_event(names.EVENT_ACCOUNT_RELEASED, attributes)
+        at_work = trace.get_current_span(context.span_context())
+        at_work.add_event(names.EVENT_ACCOUNT_RELEASED, attributes)
 
 
 class CreditsHook(BaseHook):

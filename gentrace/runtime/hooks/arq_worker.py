@@ -12,12 +12,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
-import wrapt
 from opentelemetry import context as otel_context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
@@ -25,7 +25,9 @@ from gentrace.core import names
 from gentrace.runtime import carrier, context, process, reading
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.engine import Engine
+from gentrace.runtime.export.pipeline import SEND_SHARE_S
 from gentrace.runtime.tracing import below, link
+from gentrace.runtime.wrapping import Hooked
 
 SUCCEEDED, FAILED, RETRY, INTERRUPTED, ABORTED, TIMEOUT, NOT_FOUND, MAX_TRIES = (
     "succeeded",
@@ -63,6 +65,10 @@ class Job:
     finished: bool | None = None
 
 
+class _Observed(Hooked):
+    """A function of a worker that we stand around."""
+
+
 working: ContextVar[Job | None] = ContextVar("gentrace.job", default=None)
 
 
@@ -88,6 +94,8 @@ class WorkerHooks:
             job.run = await self.engine.store.find(generation_id)
             if job.run is not None and sent is not None and sent.trace_id != job.run.trace_id:
                 job.run = await self.engine.store.current(generation_id, sent)
+            if job.run is None and sent is None and declared is not None and declared.own:
+                job.run = await self.engine.store.look_again(generation_id)
             if job.run is None and declared is not None and (declared.own or sent is not None):
                 job.run = Run(generation_id, parent=sent, owned=True, adopted=sent is None)
                 context.remember(job.run)
@@ -157,6 +165,18 @@ class WorkerHooks:
     def finished(self, job: Job, finish: bool) -> None:
         """The worker decided: over (True), or to be run again."""
         job.finished = finish
+
+    def refused(self, job: Job, result_data: Any) -> None:
+        """The worker gave the job up before it ran: aborted, unless it was tried too often."""
+        job.finished = True
+        function = job.worker.functions.get(job.function)
+        if function is None or result_data is None:
+            return
+        import pickle
+
+        load = job.worker.job_deserializer or pickle.loads
+        allowed = job.worker.max_tries if function.max_tries is None else function.max_tries
+        job.aborted = load(result_data)["t"] <= allowed
 
     def end(self, job: Job) -> None:
         """The try is over: say how, on its span."""
@@ -252,7 +272,7 @@ def install(engine: Engine, module: ModuleType) -> None:
     async def finish_failed_job(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
         job = working.get()
         if job is not None:
-            guarded(hooks.finished, job, True)
+            guarded(hooks.refused, job, args[1] if len(args) > 1 else kwargs.get("result_data"))
             if not job.started and job.function:
                 try:
                     await hooks.find_run(job)
@@ -275,11 +295,7 @@ def install(engine: Engine, module: ModuleType) -> None:
         (worker, "close", close),
         (module, "deserialize_job_raw", deserialize),
     ):
-        original = owner.__dict__.get(name)
-        if original is None:
-            continue
-        setattr(owner, name, wrapt.FunctionWrapper(original, wrapper))
-        engine.undo.append(_restorer(owner, name, original))
+        engine.replace(owner, name, wrapper)
 
 
 def _observe_functions(worker: Any, hooks: WorkerHooks, guarded: Any) -> None:
@@ -308,26 +324,31 @@ def _observe_functions(worker: Any, hooks: WorkerHooks, guarded: Any) -> None:
 
     for function in worker.functions.values():
         coroutine = function.coroutine
-        if not isinstance(coroutine, wrapt.FunctionWrapper) or not getattr(
-            coroutine, "_self_gentrace", False
-        ):
-            if not inspect.iscoroutinefunction(coroutine):
-                continue
-            observed: Any = wrapt.FunctionWrapper(coroutine, observe)
-            observed._self_gentrace = True
-            function.coroutine = observed
+        if inspect.iscoroutinefunction(coroutine) and not isinstance(coroutine, _Observed):
+            function.coroutine = cast(Any, _Observed)(coroutine, observe)
+            hooks.engine.undo.append(_restoring(function, coroutine))
 
 
-async def flush_off_loop(engine: Engine, timeout_s: float = 2.5) -> None:
-    """Flush on a thread, so that the host's event loop goes on; never raises."""
+def _restoring(function: Any, coroutine: Any) -> Callable[[], None]:
+    def restore() -> None:
+        function.coroutine = coroutine
+
+    return restore
+
+
+async def flush_off_loop(engine: Engine, timeout_s: float = 2.3) -> None:
+    """Flush on a thread, so that the host's event loop goes on; never raises.
+
+    The time is for the store, the endpoint and, where that does not answer, the spool.
+    """
     import threading
 
     done = threading.Event()
 
     def work() -> None:
         try:
-            engine.store.flush(0.5)
-            engine.flush(timeout_s - 0.5)
+            engine.store.flush(0.3)
+            engine.flush(SEND_SHARE_S)
         finally:
             done.set()
 
@@ -338,7 +359,3 @@ async def flush_off_loop(engine: Engine, timeout_s: float = 2.5) -> None:
             await asyncio.sleep(0.01)
     except Exception as exc:
         engine.guard("flush").failed(exc)
-
-
-def _restorer(owner: Any, name: str, original: Any) -> Any:
-    return lambda: setattr(owner, name, original)

@@ -59,7 +59,7 @@ class CreateHook(BaseHook):
 
     def before(self, call: Call) -> Observed:
         ambient = context.current()
-        prompts = tuple(p for p in [self.text_of_prompt(call)] if p)
+        prompts = reading.read_all(self.target, "prompt", call)
         attributes = {
             names.GENERATION_RUN: 1,
             names.OPERATION: self.text("operation", call),
@@ -86,11 +86,6 @@ class CreateHook(BaseHook):
         state.detail["creation"] = creation = Creation(run)
         state.detail["reset"] = creating.set(creation)
         return state
-
-    def text_of_prompt(self, call: Call) -> str | None:
-        """The prompt, kept in memory only, to take it out of error messages."""
-        prompt = self.value("prompt", call)
-        return prompt if isinstance(prompt, str) else None
 
     def after(self, state: Observed, call: Call, result: Any) -> None:
         span, run, creation = _parts(state)
@@ -274,49 +269,59 @@ class CacheWriteHook(BaseHook):
 
 
 def watch_model(engine: Engine, target: Target, module: ModuleType, cls: Any) -> None:
-    """Listen to the mapped class: the id on INSERT, the status of what a lookup's id loads."""
+    """Listen to the mapped class: the id on INSERT, the status of what a lookup's id loads.
+
+    A generation that is loaded also shows its prompt, kept in memory only, so that it can be
+    taken out of error messages in every process.
+    """
     from sqlalchemy import event
 
     guard = engine.guard(target.name)
 
-    def guarded(work: Callable[[Any, Creation], None]) -> Callable[[Any], None]:
-        def listener(instance: Any) -> None:
-            creation = creating.get()
-            if creation is None or creation.over or guard.off or not engine.active:
-                return
-            try:
-                work(instance, creation)
-                guard.passed()
-            except Exception as exc:
-                guard.failed(exc)
+    def guarded(work: Callable[[Any], None], instance: Any) -> None:
+        if guard.off or not engine.active:
+            return
+        try:
+            work(instance)
+            guard.passed()
+        except Exception as exc:
+            guard.failed(exc)
 
-        return listener
-
-    def inserted(instance: Any, creation: Creation) -> None:
-        generation_id = reading.text(reading.field(instance, "id"))
-        if generation_id is not None:
+    def inserted(instance: Any) -> None:
+        creation, generation_id = creating.get(), _id_of(target, instance)
+        if creation is not None and not creation.over and generation_id is not None:
             creation.run.identify(generation_id)
 
-    def loaded(instance: Any, creation: Creation) -> None:
-        generation_id = reading.text(reading.field(instance, "id"))
-        if generation_id is not None and generation_id != creation.run.generation_id:
-            status = reading.text(reading.field(instance, "status"))
-            creation.loaded[generation_id] = (status or "").lower()
-
-    on_insert, on_load = guarded(inserted), guarded(loaded)
+    def loaded(instance: Any) -> None:
+        generation_id = _id_of(target, instance)
+        if generation_id is None:
+            return
+        run = context.find(generation_id)
+        if run is not None and not run.prompts:
+            seen = Call(target.name, None, instance, (), {})
+            run.prompts = reading.read_all(target, "prompt", seen)
+        creation = creating.get()
+        if creation is None or creation.over or generation_id == creation.run.generation_id:
+            return
+        status = reading.text(reading.field(instance, "status"))
+        creation.loaded[generation_id] = (status or "").lower()
 
     def after_insert(_mapper: Any, _connection: Any, instance: Any) -> None:
-        on_insert(instance)
+        guarded(inserted, instance)
 
     def load(instance: Any, _context: Any) -> None:
-        on_load(instance)
+        guarded(loaded, instance)
 
     def refresh(instance: Any, _context: Any, _attributes: Any) -> None:
-        on_load(instance)
+        guarded(loaded, instance)
 
     for name, listener in (("after_insert", after_insert), ("load", load), ("refresh", refresh)):
         event.listen(cls, name, listener, propagate=True)
         engine.undo.append(_remover(event, cls, name, listener))
+
+
+def _id_of(target: Target, instance: Any) -> str | None:
+    return reading.read_text(target, "id", Call(target.name, None, instance, (), {}))
 
 
 def _remover(event: Any, cls: Any, name: str, listener: Any) -> Callable[[], None]:

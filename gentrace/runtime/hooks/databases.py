@@ -5,11 +5,11 @@ Observed on: SQLAlchemy 2.0 (0.66b of the instrumentation refuses 2.1; that is s
 
 from __future__ import annotations
 
+import importlib
 from types import ModuleType
 
-from opentelemetry.metrics import NoOpMeterProvider
-
 from gentrace.runtime.engine import Engine
+from gentrace.runtime.hooks.instrumentors import use
 from gentrace.runtime.tracing import GatedTracerProvider
 
 
@@ -17,14 +17,9 @@ def install(engine: Engine, module: ModuleType) -> None:
     """Instrument every engine made from now on, unless ``GENTRACE_SQL=off``."""
     if engine.settings.sql == "off":
         return
+    # Before create_engine is wrapped: it copies the name, and would trace each engine twice.
+    importlib.import_module("sqlalchemy.ext.asyncio")
     from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
 
-    instrumentor = SQLAlchemyInstrumentor()
-    if instrumentor.is_instrumented_by_opentelemetry:
-        return
-    instrumentor.instrument(
-        raise_exception_on_conflict=True,
-        tracer_provider=GatedTracerProvider(engine.tracing),
-        meter_provider=NoOpMeterProvider(),
-    )
-    engine.undo.append(instrumentor.uninstrument)
+    provider = GatedTracerProvider(engine.tracing)
+    use(engine, "sqlalchemy", SQLAlchemyInstrumentor(), provider)

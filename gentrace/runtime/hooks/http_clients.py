@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from opentelemetry import trace
-from opentelemetry.metrics import NoOpMeterProvider
 
 from gentrace.runtime.engine import Engine
+from gentrace.runtime.hooks.instrumentors import use
 from gentrace.runtime.tracing import GatedTracerProvider
 
 # The host's library -> the instrumentation's module and class
@@ -35,17 +35,15 @@ def install(engine: Engine, module: ModuleType) -> None:
         engine.libraries[module.__name__] = "its instrumentation is not installed"
         return
     instrumentor = getattr(instrumentation, LIBRARIES[module.__name__][1])()
-    if instrumentor.is_instrumented_by_opentelemetry:
-        return
     original = instrumentation.inject
+
+    def restore() -> None:
+        instrumentation.inject = original
+
     instrumentation.inject = _injecting(engine, original)
-    engine.undo.append(lambda: setattr(instrumentation, "inject", original))
-    instrumentor.instrument(
-        raise_exception_on_conflict=True,
-        tracer_provider=GatedTracerProvider(engine.tracing),
-        meter_provider=NoOpMeterProvider(),
-    )
-    engine.undo.append(instrumentor.uninstrument)
+    provider = GatedTracerProvider(engine.tracing)
+    if not use(engine, module.__name__, instrumentor, provider, restore):
+        restore()
 
 
 def _injecting(engine: Engine, original: Any) -> Any:

@@ -100,10 +100,9 @@ class CheckStatusHook(PollHook):
         status, run = self.text("status", call, result), state.run
         if status is None or run is None:
             return
+        previous, run.provider_status = run.provider_status, status
         pending = status.lower() in self.engine.profile.provider_pending
-        changed = run.provider_status not in (None, status)
-        run.provider_status = status
-        if pending and not changed:
+        if status == previous or (previous is None and pending):
             return
         span = self.show(state)
         if span is not None:

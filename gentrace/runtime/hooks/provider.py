@@ -8,12 +8,15 @@ Observed on: host revisions 2025-12-05 (synchronous SDK in threads) and 2026-07-
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Any
 
 from gentrace.core import names
-from gentrace.runtime import context
+from gentrace.runtime import context, reading
 from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks.base import BaseHook, Observed
+
+adapting: ContextVar[tuple[str, int] | None] = ContextVar("gentrace.adapting", default=None)
 
 
 class ExecuteHook(BaseHook):
@@ -28,9 +31,7 @@ class ExecuteHook(BaseHook):
             run = scope.run
         if run is None:
             return None
-        prompt = self.value("prompt", call)
-        if isinstance(prompt, str) and prompt:
-            run.prompts = (prompt,)
+        run.prompts = reading.read_all(self.target, "prompt", call) or run.prompts
         run.attempts += 1
         state = self.for_run(
             run,
@@ -74,4 +75,14 @@ class AdapterHook(BaseHook):
     """A method of a provider's adapter, where the run at work is recorded."""
 
     def before(self, call: Call) -> Observed | None:
-        return self.inside(self.label)
+        working = (self.label, id(call.instance))
+        if adapting.get() == working:
+            return None  # an override calling the method it overrides
+        state = self.inside(self.label)
+        if state is not None:
+            state.detail["reset"] = adapting.set(working)
+        return state
+
+    def settle(self, state: Observed) -> None:
+        adapting.reset(state.detail["reset"])
+        super().settle(state)

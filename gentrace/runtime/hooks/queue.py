@@ -16,7 +16,6 @@ from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
 
-import wrapt
 from opentelemetry.trace import SpanKind
 
 from gentrace.core import names
@@ -219,14 +218,5 @@ def install(engine: Engine, module: ModuleType) -> None:
             guard.failed(exc)
         return result
 
-    for owner, name, wrapper in (
-        (module, "serialize_job", serialize),
-        (module.ArqRedis, "__init__", made),
-    ):
-        original = owner.__dict__[name]
-        setattr(owner, name, wrapt.FunctionWrapper(original, wrapper))
-        engine.undo.append(_restorer(owner, name, original))
-
-
-def _restorer(owner: Any, name: str, original: Any) -> Any:
-    return lambda: setattr(owner, name, original)
+    engine.replace(module, "serialize_job", serialize)
+    engine.replace(module.ArqRedis, "__init__", made)

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-import wrapt
-
 from gentrace.runtime.engine import Engine
 
 
@@ -58,12 +56,4 @@ def _wrapper(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
 def install(engine: Engine, module: ModuleType) -> None:
     """Watch the asynchronous clients of redis-py."""
     for owner, name in ((module.Redis, "execute_command"), (module.Pipeline, "execute")):
-        original = owner.__dict__.get(name)
-        if original is None or isinstance(original, wrapt.FunctionWrapper):
-            continue
-        setattr(owner, name, wrapt.FunctionWrapper(original, _wrapper))
-        engine.undo.append(_restorer(owner, name, original))
-
-
-def _restorer(owner: Any, name: str, original: Any) -> Any:
-    return lambda: setattr(owner, name, original)
+        engine.replace(owner, name, _wrapper)

@@ -20,11 +20,11 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import Span, SpanKind
 
 from gentrace.core import names
-from gentrace.core.profile import Target
 from gentrace.runtime import context, process
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.hooks.arq_worker import flush_off_loop
+from gentrace.runtime.hooks.instrumentors import BY_HOST, step_back_from_apps, use
 from gentrace.runtime.tracing import GatedTracer, GatedTracerProvider, link
 
 _opened: ContextVar[list[Scope]] = ContextVar("gentrace.requests.opened")
@@ -96,7 +96,28 @@ class Requests:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.guard = engine.guard("requests")
+        self.provider = GatedTracerProvider(engine.tracing, self.decide)
+        self.options: dict[str, Any] = {
+            "exclude_spans": ["receive", "send"],
+            "server_request_hook": self.entered,
+        }
         self._routes = {(r.method.upper(), r.path.rstrip("/")) for r in engine.profile.routes}
+
+    def see_to(self, app: Any) -> None:
+        """An application made of a FastAPI that was imported before us is instrumented late."""
+        instrumented = getattr(app, "_is_instrumented_by_opentelemetry", False)
+        if instrumented or app.middleware_stack is not None:
+            return
+        if self.engine.libraries.get("fastapi") == BY_HOST:
+            return
+        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+
+        FastAPIInstrumentor.instrument_app(
+            app,
+            tracer_provider=self.provider,
+            meter_provider=NoOpMeterProvider(),
+            **self.options,
+        )
 
     def decide(
         self,
@@ -187,49 +208,24 @@ async def _closing(request: Any) -> None:
 
 def install(engine: Engine, module: ModuleType) -> None:
     """Give FastAPI its instrumentation, with our provider."""
-    import wrapt
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
     requests = Requests(engine)
     owner = module.applications.FastAPI
-    original = owner.__dict__["__call__"]
 
-    def call(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+    def call(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
         if not engine.active or len(args) != 3:
             return wrapped(*args, **kwargs)
-        engine.process.become(process.API)
-        if args[0].get("type") == "lifespan":
-            return wrapped(*_flushing(engine, *args), **kwargs)
-        return _closing(wrapped(*args, **kwargs))
+        try:
+            engine.process.become(process.API)
+            requests.see_to(instance)
+            if args[0].get("type") == "lifespan":
+                args = _flushing(engine, *args)
+        except Exception as exc:
+            requests.guard.failed(exc)
+        request = wrapped(*args, **kwargs)
+        return request if args[0].get("type") == "lifespan" else _closing(request)
 
-    owner.__call__ = wrapt.FunctionWrapper(original, call)
-    engine.undo.append(lambda: setattr(owner, "__call__", original))
-    instrumentor = FastAPIInstrumentor()
-    if instrumentor.is_instrumented_by_opentelemetry:
-        return
-    instrumentor.instrument(
-        raise_exception_on_conflict=True,
-        tracer_provider=GatedTracerProvider(engine.tracing, requests.decide),
-        meter_provider=NoOpMeterProvider(),
-        exclude_spans=["receive", "send"],
-        server_request_hook=requests.entered,
-    )
-    engine.undo.append(instrumentor.uninstrument)
-
-
-def watch_app(engine: Engine, target: Target, module: ModuleType, app: Any) -> None:
-    """An application made before FastAPI was instrumented gets its instrumentation now."""
-    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
-
-    if getattr(app, "_is_instrumented_by_opentelemetry", False) or not hasattr(
-        app, "build_middleware_stack"
-    ):
-        return
-    requests = Requests(engine)
-    FastAPIInstrumentor.instrument_app(
-        app,
-        tracer_provider=GatedTracerProvider(engine.tracing, requests.decide),
-        meter_provider=NoOpMeterProvider(),
-        exclude_spans=["receive", "send"],
-        server_request_hook=requests.entered,
-    )
+    engine.replace(owner, "__call__", call)
+    step_back_from_apps(engine, FastAPIInstrumentor)
+    use(engine, "fastapi", FastAPIInstrumentor(), requests.provider, **requests.options)

@@ -70,6 +70,8 @@ class RunStore:
             kept.update({k: v for k, v in given.items() if k.startswith("ssl_") and v is not None})
         if cls is not None and "Unix" in cls.__name__ and "path" in kept:
             kept["unix_socket_path"] = kept.pop("path")
+        if "host" not in kept and "unix_socket_path" not in kept:
+            return  # no plain Redis (Sentinel, a fake): rather none than a guess
         with self._lock:
             self._where = kept
 
@@ -85,9 +87,12 @@ class RunStore:
             "flags": f"{int(parent.trace_flags):02x}",
         }
 
+        key = f"{self._prefix}run:{generation_id}"
+
         def write(client: Any) -> None:
+            if run.adopted and client.hget(key, "trace") not in (None, fields["trace"]):
+                return  # it is traced after all: its own trace stays the one that others find
             pipe = client.pipeline(transaction=False)
-            key = f"{self._prefix}run:{generation_id}"
             pipe.hset(key, mapping=fields)
             pipe.expire(key, TTL_S)
             pipe.set(f"{self._prefix}trace:{fields['trace']}", generation_id, ex=TTL_S)
@@ -127,6 +132,10 @@ class RunStore:
         context.remember(run)
         return run
 
+    async def look_again(self, generation_id: str) -> Run | None:
+        """One more read, before a generation is taken for one that nobody has traced."""
+        return await self._ask(lambda client: self._read(client, generation_id))
+
     async def find_by_trace(self, trace_id: int) -> Run | None:
         """The run whose trace that is, as :meth:`find`."""
         known = context.find_by_trace(trace_id)
@@ -153,11 +162,13 @@ class RunStore:
         return Run(generation_id, parent=parent, owned=True) if parent.is_valid else None
 
     async def _ask(self, read: Callable[[Any], Run | None], *, fresh: bool = False) -> Run | None:
-        if self._source() is None or time.monotonic() < self._paused_until:
+        if self._stopped or self._source() is None or time.monotonic() < self._paused_until:
             return None
         answer: Future[Run | None] = Future()
 
         def answering(client: Any) -> None:
+            if not answer.set_running_or_notify_cancel():
+                return  # too late: nobody waits for it any more
             try:
                 answer.set_result(read(client))
             except Exception:
@@ -165,10 +176,10 @@ class RunStore:
                 raise
 
         self._put(answering, always=True)
-        try:
-            run = await asyncio.wait_for(asyncio.wrap_future(answer), READ_TIMEOUT_S)
-        except TimeoutError:
-            return None
+        waited = asyncio.wrap_future(answer)
+        # not wait_for: before Python 3.12 it can swallow a cancellation of the host's task
+        done, _ = await asyncio.wait({waited}, timeout=READ_TIMEOUT_S)
+        run = waited.result() if done else None
         return run if fresh else self._remember(run)
 
     @staticmethod
@@ -204,7 +215,9 @@ class RunStore:
         with suppress_instrumentation():
             while (work := self._work.get()) is not None:
                 try:
-                    work(self._connected())
+                    client = self._connected()
+                    self.lost += isinstance(client, _Nowhere)
+                    work(client)
                 except Exception as exc:
                     self.lost += 1
                     self._paused_until = time.monotonic() + _PAUSE_S

@@ -1,0 +1,100 @@
+"""OpenTelemetry's instrumentors, used without getting in the way of a host that uses them itself.
+
+An instrumentor is a singleton that does nothing when it is asked twice. Where the host (or
+opentelemetry-instrument) was first, we leave its instrumentation alone; where it comes after us,
+we step back and it gets what it asked for.
+
+Observed on: opentelemetry-instrumentation 0.66b.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakSet
+
+from opentelemetry.metrics import NoOpMeterProvider
+
+from gentrace.runtime.engine import Engine
+from gentrace.runtime.tracing import GatedTracerProvider
+
+BY_HOST = "instrumented by the host"
+
+
+def use(
+    engine: Engine,
+    library: str,
+    instrumentor: Any,
+    provider: GatedTracerProvider,
+    also_undo: Callable[[], None] | None = None,
+    **options: Any,
+) -> bool:
+    """Instrument a library with our provider; False where the host did before.
+
+    Raises:
+        DependencyConflictError: the instrumentation refuses the library's version.
+    """
+    if instrumentor.is_instrumented_by_opentelemetry:
+        engine.libraries[library] = BY_HOST
+        return False
+
+    def undo() -> None:
+        if instrumentor.is_instrumented_by_opentelemetry:
+            instrumentor.uninstrument()
+        if also_undo is not None:
+            also_undo()
+
+    instrumentor.instrument(
+        raise_exception_on_conflict=True,
+        tracer_provider=provider,
+        meter_provider=NoOpMeterProvider(),
+        **options,
+    )
+    engine.undo.append(undo)
+    _step_back_later(engine, library, instrumentor, undo)
+    return True
+
+
+def _step_back_later(
+    engine: Engine, library: str, instrumentor: Any, undo: Callable[[], None]
+) -> None:
+    guard = engine.guard("instrumentors")
+
+    def instrument(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        if instance is instrumentor and undo in engine.undo and not _ours(kwargs):
+            try:
+                engine.undo.remove(undo)
+                undo()
+                engine.libraries[library] = BY_HOST
+            except Exception as exc:
+                guard.failed(exc)
+        return wrapped(*args, **kwargs)
+
+    engine.replace(type(instrumentor), "instrument", instrument)
+
+
+def step_back_from_apps(engine: Engine, fastapi_instrumentor: Any) -> None:
+    """A host that instruments its application itself gets its own instrumentation."""
+    guard = engine.guard("instrumentors")
+    ours: WeakSet[Any] = WeakSet()
+
+    def instrument_app(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+        app = args[0] if args else kwargs.get("app")
+        try:
+            if _ours(kwargs):
+                ours.add(app)
+            elif app in ours:
+                ours.discard(app)
+                unstarted = app.middleware_stack is None
+                fastapi_instrumentor.uninstrument_app(app)
+                if unstarted:
+                    app.middleware_stack = None
+        except Exception as exc:
+            guard.failed(exc)
+        return wrapped(*args, **kwargs)
+
+    engine.replace(fastapi_instrumentor, "instrument_app", instrument_app)
+
+
+def _ours(options: dict[str, Any]) -> bool:
+    return isinstance(options.get("tracer_provider"), GatedTracerProvider)
