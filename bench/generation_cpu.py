@@ -75,6 +75,7 @@ def variants(endpoint: str) -> list[Variant]:
 
 def measure(options: argparse.Namespace) -> None:
     """Starts everything, measures, prints."""
+    where = machine()  # as it is when the hosts start
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gentrace-bench-")))
         provider = stack.enter_context(hosts.standin(folder))
@@ -98,7 +99,7 @@ def measure(options: argparse.Namespace) -> None:
             for each in running:
                 each.drive(options.generations)
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
-        print(f"{machine()} · {time.monotonic() - begin:.0f} s\n")
+        print(f"{where} · {time.monotonic() - begin:.0f} s\n")
         _report(running, received, options)
 
 
@@ -135,12 +136,19 @@ def _report(running: list[Measured], received: Path, options: argparse.Namespace
         )
     head = ["variant", "CPU ms a generation", "÷ bare", "spans", "traces", "joined"]
     print(table([*head, "idle CPU", "idle spans/s"], rows))
-    if AUTO in added:
-        print()
-        for name in (SPOOL, OTLP):
-            if name in added:
-                beside = Sample(tuple(added[name])).median / Sample(tuple(added[AUTO])).median
-                print(f"added by {name} ÷ added by {AUTO}: {beside:.2f}")
+    print()
+    for name, more in added.items():
+        if name == base.host.variant.name:
+            continue
+        line = f"{name} adds {Sample(tuple(more)).shown(digits=1)} ms to a generation"
+        if AUTO in added and name != AUTO:
+            line += f", {_beside(more, added[AUTO]):.2f} of what {AUTO} adds"
+        print(line)
+
+
+def _beside(more: list[float], other: list[float]) -> float:
+    """Medians, since a round's difference may be near 0."""
+    return Sample(tuple(more)).median / Sample(tuple(other)).median
 
 
 def main() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 _CPUCLOCK_SCHED = 2  # linux/posix-timers.h: what clock_getcpuclockid(3) answers for a process
 _SHOWN = ("gentrace", "opentelemetry-sdk", "fastapi", "arq", "sqlalchemy", "redis")
@@ -53,15 +55,30 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(head), rule, *map(line, rows)])
 
 
+def revision() -> str:
+    """The repository's revision; `+` where its package was changed since."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        found = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True)
+        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "../gentrace"])
+    except OSError:
+        return "unknown"
+    return (found.stdout.decode().strip() or "unknown") + ("+" if changed.returncode else "")
+
+
 def machine() -> str:
-    """Date, cores, load, interpreter and versions: what numbers are worth nothing without."""
+    """Without which numbers are worth nothing: date, revision, cores, load, versions."""
     found: list[str] = []
     for name in _SHOWN:
         try:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             continue
-    return (
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC · {os.cpu_count()} cores, load "
-        f"{os.getloadavg()[0]:.1f} · Python {platform.python_version()} · {', '.join(found)}"
+    parts = (
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        f"revision {revision()}",
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
+        f"Python {platform.python_version()}",
+        ", ".join(found),
     )
+    return " · ".join(parts)

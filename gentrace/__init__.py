@@ -34,4 +34,6 @@ def uninstrument() -> None:
 
 
 if os.environ.get("GENTRACE", "").strip().lower() in ("1", "true", "yes", "on"):
-    instrument()
+    from gentrace.runtime.startup import start
+
+    start(switched=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from gentrace.core import switch
 from gentrace.core.errors import ProfileError
 
 ROLES: Mapping[str, str] = {
@@ -255,13 +256,13 @@ def locate(name_or_path: str) -> tuple[str, str]:
     Raises:
         ProfileError: nothing is there, or it cannot be read.
     """
-    if name_or_path.endswith(".toml") or "/" in name_or_path or "\\" in name_or_path:
+    if switch.is_path(name_or_path):
         try:
             return Path(name_or_path).read_text(encoding="utf-8"), name_or_path
         except (OSError, UnicodeDecodeError) as exc:
             reason = exc.strerror if isinstance(exc, OSError) else "not UTF-8 text"
             raise ProfileError(f"profile {name_or_path}: cannot be read: {reason}") from None
-    shipped = Path(__file__).parent.parent / "profiles" / f"{name_or_path}.toml"
+    shipped = Path(switch.PROFILES) / f"{name_or_path}.toml"
     if shipped.is_file():
         return shipped.read_text(encoding="utf-8"), shipped.name
     from importlib import resources

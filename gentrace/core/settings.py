@@ -11,25 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-ON = frozenset({"1", "true", "yes", "on"})
-
-
-def switched_on(environ: Mapping[str, str] | None = None) -> bool:
-    """Whether ``GENTRACE`` asks for tracing (1, true, yes or on)."""
-    value = (os.environ if environ is None else environ).get("GENTRACE", "")
-    return value.strip().lower() in ON
-
-
-def profile_name(environ: Mapping[str, str] | None = None) -> str:
-    """``GENTRACE_PROFILE``, or pixsim7."""
-    return (os.environ if environ is None else environ).get("GENTRACE_PROFILE", "") or "pixsim7"
-
-
-def export_off(environ: Mapping[str, str] | None = None) -> bool:
-    """Whether ``OTEL_SDK_DISABLED`` or ``OTEL_TRACES_EXPORTER`` wants no spans at all."""
-    env = os.environ if environ is None else environ
-    disabled = env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-    return disabled or env.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none"
+from gentrace.core.switch import profile_name
 
 
 @dataclass(frozen=True, slots=True)

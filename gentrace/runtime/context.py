@@ -40,6 +40,7 @@ class Run:
     prompts: tuple[str, ...] = ()
     owned: bool = False
     adopted: bool = False
+    stored: str = ""
     closed: bool = False
     attempts: int = 0
     provider_status: str | None = None

@@ -43,12 +43,15 @@ class Guard:
         self.failures = 0
 
 
-@lru_cache(maxsize=512)
-def _signature(function: Any) -> inspect.Signature | None:
+@lru_cache(maxsize=1024)
+def _signature(function: Any) -> tuple[inspect.Signature | None, str | None]:
+    """The function's signature, and the name of its ``**kwargs``, if any."""
     try:
-        return inspect.signature(function)
+        signature = inspect.signature(function)
     except (TypeError, ValueError):
-        return None
+        return None, None
+    rest = inspect.Parameter.VAR_KEYWORD
+    return signature, next((n for n, p in signature.parameters.items() if p.kind is rest), None)
 
 
 class Call:
@@ -72,21 +75,18 @@ class Call:
     def arguments(self) -> dict[str, Any]:
         """Argument name to value; only those that were given."""
         if self._bound is None:
-            signature = _signature(getattr(self.function, "__func__", self.function))
-            self._bound = dict(self.kwargs)
+            signature, rest = _signature(getattr(self.function, "__func__", self.function))
+            bound = dict(self.kwargs)
             if signature is not None:
-                args = self.args
-                if getattr(self.function, "__self__", None) is not None:
-                    args = (self.function.__self__, *args)
+                owner = getattr(self.function, "__self__", None)
+                args = self.args if owner is None else (owner, *self.args)
                 try:
-                    self._bound = dict(signature.bind_partial(*args, **self.kwargs).arguments)
+                    bound = dict(signature.bind_partial(*args, **self.kwargs).arguments)
                 except TypeError:
                     pass  # the host's own call will raise the same error
-            for name, value in list(self._bound.items()):
-                if signature is not None and name in signature.parameters:
-                    kind = signature.parameters[name].kind
-                    if kind is inspect.Parameter.VAR_KEYWORD:
-                        self._bound.update(value)
+            if rest is not None:
+                bound.update(bound.get(rest, {}))
+            self._bound = bound
         return self._bound
 
 

@@ -81,7 +81,7 @@ class Process:
             named = str(made.attributes.get("service.name", ""))
             if not named or named.startswith("unknown_service"):
                 made = made.merge(Resource({"service.name": self.service_name()}))
-            self._resource, self._resource_role = made, self.role
+            self._resource, self._resource_role = _hashed(made), self.role
         return self._resource
 
     def _attributes(self) -> dict[str, str | int]:
@@ -117,6 +117,18 @@ class Process:
             "last_seen": _iso(time.time_ns()),
             "targets": targets,
         }
+
+
+def _hashed(resource: Any) -> Any:
+    """The same resource with its hash kept: the encoders ask for it once a span."""
+    from opentelemetry.sdk.resources import Resource
+
+    class Hashed(Resource):
+        def __hash__(self) -> int:
+            return known
+
+    known = hash(resource)
+    return Hashed(dict(resource.attributes), resource.schema_url)
 
 
 def _detected() -> Any:

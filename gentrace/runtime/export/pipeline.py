@@ -83,8 +83,8 @@ class Pipeline(SpanProcessor):
                     notices.say_once("lost", "spans are dropped: they end faster than they leave")
                 return
             self._queue.append(span)
-            self._ensure_thread()
             if len(self._queue) in (1, self.settings.max_batch):
+                self._ensure_thread()
                 self._wake.notify_all()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:

@@ -61,6 +61,8 @@ class CreditsHook(BaseHook):
     """refresh_account_credits (asks the provider) and has_sufficient_credits (the check)."""
 
     def before(self, call: Call) -> Observed | None:
+        if context.recording() is None:
+            return None
         return self.inside(
             names.ACCOUNT_CREDITS,
             {

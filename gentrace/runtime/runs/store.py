@@ -51,6 +51,7 @@ class RunStore:
         self._lock = threading.Lock()
         self._paused_until = 0.0
         self._asked: dict[str, float] = {}
+        self._unwritten: dict[str, dict[str, str]] = {}
         self._stopped = False
         self.lost = 0
 
@@ -77,7 +78,10 @@ class RunStore:
 
     # -- writing ---------------------------------------------------------------------------
     def save(self, run: Run) -> None:
-        """Keep the run's trace and parent for the other processes. Never waits."""
+        """Keep the run's trace and parent for the other processes. Never waits.
+
+        What is saved again before it was written is written once.
+        """
         parent, generation_id = run.parent, run.generation_id
         if parent is None or generation_id is None:
             return
@@ -86,19 +90,25 @@ class RunStore:
             "parent": f"{parent.span_id:016x}",
             "flags": f"{int(parent.trace_flags):02x}",
         }
+        with self._lock:
+            waiting = generation_id in self._unwritten
+            self._unwritten[generation_id] = fields
+        if not waiting:
+            self._put(lambda client: self._write(client, run, generation_id))
 
+    def _write(self, client: Any, run: Run, generation_id: str) -> None:
+        with self._lock:
+            fields = self._unwritten.pop(generation_id)
         key = f"{self._prefix}run:{generation_id}"
-
-        def write(client: Any) -> None:
-            if run.adopted and client.hget(key, "trace") not in (None, fields["trace"]):
-                return  # it is traced after all: its own trace stays the one that others find
-            pipe = client.pipeline(transaction=False)
-            pipe.hset(key, mapping=fields)
-            pipe.expire(key, TTL_S)
+        if run.adopted and client.hget(key, "trace") not in (None, fields["trace"]):
+            return  # it is traced after all: its own trace stays the one that others find
+        pipe = client.pipeline(transaction=False)
+        pipe.hset(key, mapping=fields)
+        pipe.expire(key, TTL_S)
+        if run.stored != fields["trace"]:
             pipe.set(f"{self._prefix}trace:{fields['trace']}", generation_id, ex=TTL_S)
-            pipe.execute()
-
-        self._put(write)
+        pipe.execute()
+        run.stored = fields["trace"]
 
     # -- reading ---------------------------------------------------------------------------
     async def find(self, generation_id: str | None) -> Run | None:
