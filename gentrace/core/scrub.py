@@ -55,6 +55,8 @@ _LONG_KEY = re.compile(r"\b(?:sk|pk|ghp|xox[abp]|AKIA)[-_A-Za-z0-9]{12,}\b|\b[A-
 _SQL_TABLE = re.compile(
     r"\b(?:from|into|update|join|table)\s+([\"`\[]?[\w.]+[\"`\]]?)", re.IGNORECASE
 )
+# What an e-mail, a URL, a token or an assignment has, and an id or a word has not.
+_SIGNS = ("@", "://", "eyJ", "=", " ")
 _MAX_TEXT = 400
 _MAX_INPUT = 2_000
 _MAX_PROMPT = 20_000
@@ -118,7 +120,8 @@ class Scrubber:
         Own names pass; conventions pass by name; URLs lose their query and SQL its text.
         """
         if name in _CONVENTIONS or name in names.ATTRIBUTES:
-            return value
+            suspicious = isinstance(value, str) and any(sign in value for sign in _SIGNS)
+            return self.text(value) if suspicious and isinstance(value, str) else value
         if name.startswith(_OWN_PREFIXES):
             return None
         if name in _URLS and isinstance(value, str):

@@ -104,27 +104,50 @@ class Program:
         """Poll until it has printed that."""
         self.wait_until(lambda: text in self.text(), f"prints {text!r}", timeout)
 
-    def stop(self, how: signal.Signals = signal.SIGTERM, timeout: float = STOP_S) -> float:
-        """Signal the program and wait for its end.
+    def send(self, how: signal.Signals) -> None:
+        """Send the program itself a signal, if it still runs."""
+        if self.alive:
+            self._process.send_signal(how)
 
-        Returns:
-            The seconds it took.
+    def stop(self, how: signal.Signals = signal.SIGTERM, timeout: float = STOP_S) -> float:
+        """Signal the program, wait for its end and return the seconds that it took.
 
         Raises:
             ProgramFailed: it had to be killed.
         """
-        started = time.monotonic()
-        if self.alive:
-            self._process.send_signal(how)
-        try:
-            self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise ProgramFailed(f"{self.name} did not end within {timeout} s") from None
-        finally:
-            self._kill_group()
-        return time.monotonic() - started
+        return stop_together([self], how, timeout)[0]
 
-    def _kill_group(self) -> None:
+    def end_group(self) -> None:
+        """Kill whatever is left of the program and its children."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait(STOP_S)
+
+
+def stop_together(
+    programs: Sequence[Program],
+    how: signal.Signals = signal.SIGTERM,
+    timeout: float = STOP_S,
+) -> list[float]:
+    """Signal all, wait for their ends and return the seconds that each took.
+
+    Raises:
+        ProgramFailed: one had to be killed.
+    """
+    started = time.monotonic()
+    took: dict[int, float] = {}
+    try:
+        for program in programs:
+            program.send(how)
+        while len(took) < len(programs) and time.monotonic() - started < timeout:
+            for program in programs:
+                if program.pid not in took and not program.alive:
+                    took[program.pid] = time.monotonic() - started
+            time.sleep(0.005)
+    finally:
+        late = [program.name for program in programs if program.alive]
+        for program in programs:
+            program.end_group()
+    if late:
+        raise ProgramFailed(f"did not end within {timeout} s: {', '.join(late)}")
+    return [took[program.pid] for program in programs]

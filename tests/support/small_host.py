@@ -15,14 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from redis import Redis
 
 from tests.support import servers
-from tests.support.programs import BIN, ROOT, Program, ProgramFailed, clean_environment
+from tests.support.programs import BIN, ROOT, Program, clean_environment, stop_together
 
 FOLDER = ROOT / "examples" / "small_host"
 APP = "pixsim7.backend.main.main:app"
 WORKER = "pixsim7.backend.main.workers.arq_worker.WorkerSettings"
 ROUTE = "/api/v1/generations"
+UVICORN = (str(BIN / "uvicorn"), APP)
+ARQ = (str(BIN / "arq"), WORKER)
 FINAL = frozenset({"completed", "failed", "cancelled"})
 SETTLED_S = 0.8  # the host's auto-retry turns `failed` back within a tenth of that
 
@@ -70,21 +73,26 @@ class SmallHost:
             },
         )
         self.programs: list[Program] = []
-        self.workers: list[Program] = []
         self._http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+
+    def _last(self, name: str) -> list[Program]:
+        return [program for program in self.programs if program.name == name and program.alive]
 
     @property
     def api(self) -> Program:
-        """The API that was started last."""
-        return next(p for p in reversed(self.programs) if p.name.startswith("api"))
+        """The API that runs."""
+        return self._last("api")[-1]
+
+    @property
+    def workers(self) -> list[Program]:
+        """The workers that run."""
+        return self._last("worker")
 
     # -- programs --------------------------------------------------------------------------
-    def start(
-        self, name: str, command: Sequence[str], env: Env | None = None, cwd: Path | None = None
-    ) -> Program:
+    def start(self, name: str, command: Sequence[str], env: Env | None = None) -> Program:
         """Start a program in the host's environment; it is stopped with the host."""
         log = self.folder / f"{name}-{len(self.programs)}.log"
-        program = Program(name, command, {**self._env, **(env or {})}, cwd or self.folder, log)
+        program = Program(name, command, {**self._env, **(env or {})}, self.folder, log)
         self.programs.append(program)
         return program
 
@@ -94,22 +102,14 @@ class SmallHost:
         port = ["--port", str(self._standin_port)]
         return self.start("standin", [sys.executable, script, *port])
 
-    def start_api(
-        self, env: Env | None = None, command: Sequence[str] | None = None, **options: Any
-    ) -> Program:
+    def start_api(self, env: Env | None = None, command: Sequence[str] = UVICORN) -> Program:
         """Start the API: uvicorn, or another command, to which the address is added."""
-        given = [str(BIN / "uvicorn"), APP] if command is None else command
         address = ["--host", servers.HOST, "--port", str(self._api_port)]
-        return self.start("api", [*given, *address], env, **options)
+        return self.start("api", [*command, *address], env)
 
-    def start_worker(
-        self, env: Env | None = None, command: Sequence[str] | None = None, **options: Any
-    ) -> Program:
+    def start_worker(self, env: Env | None = None, command: Sequence[str] = ARQ) -> Program:
         """Start one more ARQ worker."""
-        given = [str(BIN / "arq"), WORKER] if command is None else command
-        program = self.start("worker", given, env, **options)
-        self.workers.append(program)
-        return program
+        return self.start("worker", command, env)
 
     def wait_ready(self) -> None:
         """Wait until every program that runs is ready to work."""
@@ -120,18 +120,33 @@ class SmallHost:
                 url = self.url + "/health" if program.name == "api" else self.standin_url
                 program.wait_until(lambda url=url: _answers(url), "answers")
 
+    @contextmanager
+    def running(
+        self,
+        env: Env | None = None,
+        *,
+        api: Sequence[str] | None = UVICORN,
+        worker: Sequence[str] | None = ARQ,
+    ) -> Generator[list[Program]]:
+        """An API and a worker (or one of them) for the length of the block, then stopped."""
+        started: list[Program] = []
+        try:
+            if api is not None:
+                started.append(self.start_api(env, api))
+            if worker is not None:
+                started.append(self.start_worker(env, worker))
+            self.wait_ready()
+            yield started
+        finally:
+            stop_together(started)
+
     def stop(self) -> None:
-        """Stop whatever still runs, the workers first."""
+        """Stop whatever still runs: what makes spans first."""
         self._http.close()
-        problems: list[str] = []
-        order = {"worker": 0, "api": 1}
-        for program in sorted(self.programs, key=lambda p: order.get(p.name, 2)):
-            try:
-                program.stop()
-            except ProgramFailed as failure:
-                problems.append(str(failure))
-        if problems:
-            raise ProgramFailed("; ".join(problems))
+        try:
+            stop_together([*self._last("api"), *self.workers])
+        finally:
+            stop_together([program for program in self.programs if program.alive])
 
     # -- generations -----------------------------------------------------------------------
     def submit(
@@ -155,20 +170,27 @@ class SmallHost:
         with ThreadPoolExecutor(at_once) as threads:
             return list(threads.map(lambda one: self.submit(**one), wanted))
 
+    def cancel(self, generation_id: str) -> None:
+        """Cancel it, as its user would."""
+        answer = self._http.post(f"{ROUTE}/{generation_id}/cancel")
+        assert answer.status_code == 200, answer.text
+
     def generation(self, generation_id: str) -> Generation:
         """The generation as the API shows it."""
         answer = self._http.get(f"{ROUTE}/{generation_id}")
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def wait_status(self, generation_id: str, status: str, timeout: float = 30) -> None:
-        """Poll the API until the generation has that status."""
+    def wait_status(
+        self, generation_id: str, status: str, timeout: float = 60, key: str = "status"
+    ) -> None:
+        """Poll the API until the generation has that status (or that value of another key)."""
         end = time.monotonic() + timeout
-        while self.generation(generation_id)["status"] != status:
+        while self.generation(generation_id)[key] != status:
             assert time.monotonic() < end, self.generation(generation_id)
             time.sleep(0.02)
 
-    def wait_final(self, generation_ids: Iterable[str], timeout: float = 30) -> list[Generation]:
+    def wait_final(self, generation_ids: Iterable[str], timeout: float = 60) -> list[Generation]:
         """Poll the API until all have ended, a failure only when it has stayed one for a while."""
         waiting, over = list(generation_ids), dict[str, Generation]()
         order, failed_at = list(waiting), dict[str, float]()
@@ -189,9 +211,14 @@ class SmallHost:
                 time.sleep(0.1)
         return [over[generation_id] for generation_id in order]
 
-    def run(self, timeout: float = 30, **wanted: Any) -> Generation:
+    def run(self, timeout: float = 60, **wanted: Any) -> Generation:
         """One generation from its request to its end."""
         return self.wait_final([self.submit(**wanted)], timeout)[0]
+
+    def forget_jobs(self) -> None:
+        """Empty Redis, so that no later worker finds what is queued."""
+        with Redis.from_url(self.redis.url) as client:  # pyright: ignore[reportUnknownMemberType]
+            client.flushall()
 
     def standin_requests(self) -> list[dict[str, Any]]:
         """What the stand-in received: method, path and headers of each request."""

@@ -37,16 +37,17 @@ class StatusHook(BaseHook):
             attributes[names.ERROR_CODE] = self.text("error_code", call)
             return self.for_run(run, names.FINISH, attributes)
         scope = context.recording()
-        if scope is not None and scope.run is run and trace.get_current_span().is_recording():
+        at_work = trace.get_current_span(context.span_context(scope)) if scope else None
+        if scope is not None and scope.run is run and at_work and at_work.is_recording():
             state = Observed(run)
-            state.detail["event"] = attributes
+            state.detail["event"], state.detail["span"] = attributes, at_work
             return state
         return self.for_run(run, names.STATUS_CHANGE, attributes)
 
     def after(self, state: Observed, call: Call, result: Any) -> None:
         event = state.detail.get("event")
         if event is not None:
-            trace.get_current_span().add_event(names.EVENT_STATUS, event)
+            state.detail["span"].add_event(names.EVENT_STATUS, event)
 
 
 class CronHook(BaseHook):

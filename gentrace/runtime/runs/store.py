@@ -132,6 +132,11 @@ class RunStore:
             return None
         return await self._ask(lambda client: self._read(client, generation_id))
 
+    def prefetch(self, generation_id: str) -> None:
+        """Read a run in the background, for whoever asks for it next."""
+        if context.find(generation_id) is None and self._source() is not None:
+            self._put(lambda client: self._remember(self._read(client, generation_id)))
+
     async def current(self, generation_id: str, sent: trace.SpanContext) -> Run:
         """The run that a job belongs to whose carrier names another trace than we know.
 

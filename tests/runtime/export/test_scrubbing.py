@@ -1,0 +1,142 @@
+"""Nothing private survives the way out, wherever in a span it stood."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from opentelemetry.exporter.otlp.json.common.trace_encoder import encode_spans
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.trace import Link, SpanContext, Status, StatusCode
+
+from gentrace.core import names
+from gentrace.core.scrub import Scrubber
+from gentrace.runtime.export.scrubbing import clean, installation_key
+
+SCRUBBER = Scrubber(b"the installation's key")
+letters = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=6, max_size=30)
+words = st.text("abcdefgh ijklm\nnop.,:;'\"()", max_size=40)
+emails = st.builds("{}@{}.example.com".format, letters, letters)
+tokens = st.builds("eyJ{0}.{1}.{0}".format, letters, letters)
+bearers = st.builds("secret{}".format, letters)
+queries = st.builds("key={}&part=2".format, letters)
+prompts = st.text("abcdefghijklmnopqrstuvwxyz <>:0123456789", min_size=12, max_size=80)
+
+
+@given(words, emails, words)
+def test_an_email_does_not_survive(before: str, email: str, after: str) -> None:
+    assert email not in SCRUBBER.text(f"{before} {email} {after}")
+
+
+@given(words, tokens, words)
+def test_a_token_does_not_survive(before: str, token: str, after: str) -> None:
+    assert token not in SCRUBBER.text(f"{before} {token} {after}")
+
+
+@given(
+    words, st.sampled_from(["Bearer {}", "api_key={}", '"password": "{}"', "cookie: {}"]), bearers
+)
+def test_a_named_secret_does_not_survive(before: str, form: str, secret: str) -> None:
+    assert secret not in SCRUBBER.text(f"{before} {form.format(secret)}")
+
+
+@given(words, queries)
+def test_a_query_does_not_survive(before: str, query: str) -> None:
+    shown = SCRUBBER.text(f"{before} https://host.example/path/file.mp4?{query} more")
+    assert query not in shown
+    assert "https://host.example/path/file.mp4" in shown
+
+
+@given(words, prompts, words, st.data())
+@example("", "<prompt:9:abcdef", "", None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
+def test_no_part_of_a_prompt_survives(before: str, prompt: str, after: str, data: Any) -> None:
+    start = 0 if data is None else data.draw(st.integers(0, len(prompt) - 10))
+    part = prompt[start : start + 40]
+    shown = SCRUBBER.text(f"{before}[{part}]{after}", (prompt,))
+    left = "".join(piece if not piece.startswith("<prompt:") else "\n" for piece in _pieces(shown))
+    assert not [n for n in range(len(part) - 8) if part[n : n + 9] in left]
+
+
+def _pieces(text: str) -> list[str]:
+    """The text in pieces, each mark one of them."""
+    import re
+
+    return re.split(r"(<prompt:\d+:[0-9a-f]{8}>)", text)
+
+
+def test_equal_secrets_look_equal_under_one_key_only() -> None:
+    text = "bob@example.com"
+    assert SCRUBBER.text(text) == SCRUBBER.text(text) != Scrubber(b"another").text(text)
+
+
+SECRET = "bob.the.builder@example.com"
+PRIVATE = {
+    "http.url": f"https://host.example/a?token={SECRET}",
+    "url.full": f"https://user:{SECRET}@host.example/a?q={SECRET}",
+    "http.target": f"/a?mail={SECRET}",
+    "db.statement": f"SELECT * FROM users WHERE email = '{SECRET}'",
+    "db.query.text": f"UPDATE users SET email = '{SECRET}'",
+    "http.request.header.authorization": SECRET,
+    "generation.invented": SECRET,
+    "gentrace.invented": SECRET,
+    "user.email": SECRET,
+    "exception.message": SECRET,
+    "exception.stacktrace": f"ValueError: {SECRET}",
+}
+
+
+@pytest.mark.parametrize("scope", ["gentrace", "opentelemetry.instrumentation.httpx"])
+def test_a_whole_span_as_it_leaves(scope: str) -> None:
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer(scope)
+    link = Link(SpanContext(1, 2, is_remote=True), PRIVATE)
+    span = tracer.start_span("work", attributes=PRIVATE, links=[link])
+    span.set_attribute(names.GENERATION_ID, "7")
+    span.add_event("exception", PRIVATE)
+    span.record_exception(ValueError(SECRET))
+    span.set_status(Status(StatusCode.ERROR, f"ValueError: {SECRET}"))
+    span.end()
+    (cleaned,) = clean([span], Resource({"service.name": "pixsim7-api"}), SCRUBBER)
+    text = json.dumps(encode_spans([cleaned]).to_dict())
+    assert "builder" not in text
+    assert '"7"' in text
+    assert isinstance(span, ReadableSpan)
+    assert cleaned.context == span.context
+    assert (cleaned.start_time, cleaned.end_time) == (span.start_time, span.end_time)
+    assert (cleaned.kind, cleaned.name) == (span.kind, "work")
+    assert cleaned.status.status_code is StatusCode.ERROR
+    assert (cleaned.attributes or {})["http.url"] == "https://host.example/a"
+    assert (cleaned.attributes or {})["db.statement"] == "SELECT users"
+
+
+@given(st.dictionaries(st.sampled_from(sorted(PRIVATE)), emails))
+def test_no_library_attribute_carries_an_email(attributes: dict[str, str]) -> None:
+    for name, email in attributes.items():
+        query = SCRUBBER.attribute(name, f"https://host.example/?q={email}")
+        assert email not in str(query)
+
+
+@pytest.mark.parametrize("name", sorted(names.ATTRIBUTES))
+def test_every_declared_name_passes(name: str) -> None:
+    assert SCRUBBER.attribute(name, "v5") == "v5"
+
+
+def test_the_installations_key_is_made_once_and_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "spool"
+    key = installation_key(folder)
+    assert len(key) == 32
+    assert installation_key(folder) == key
+    (file,) = (tmp_path / "state").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_key_that_cannot_be_kept_is_another_each_time(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    folder = tmp_path / "file" / "spool"
+    assert installation_key(folder) != installation_key(folder)

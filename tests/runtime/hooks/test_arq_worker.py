@@ -1,0 +1,268 @@
+"""The true outcome of each try of a job, in a real ARQ worker."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from arq import Retry, func
+from arq.constants import abort_jobs_ss
+from arq.jobs import Job
+from arq.utils import timestamp_ms
+from arq.worker import RetryJob, Worker
+from opentelemetry.sdk.trace import ReadableSpan
+
+from gentrace.core import names
+from gentrace.runtime import context
+from tests.support.host import SmallHost, attributes, until
+
+JOB = "process_generation"
+ENQUEUE = f"enqueue {JOB}"
+
+
+class HostError(Exception):
+    """Raised by a job."""
+
+
+def job(work: Callable[..., Any], **options: Any) -> Any:
+    """An ARQ function of the generation's job that does `work`."""
+
+    async def process_generation(ctx: dict[str, Any], generation_id: int) -> Any:
+        return await work(ctx)
+
+    return func(process_generation, name=JOB, **options)
+
+
+def told(host: SmallHost) -> list[tuple[Any, Any, str]]:
+    """Outcome, try and span status of each try."""
+    return [
+        (
+            attributes(span)[names.JOB_OUTCOME],
+            attributes(span).get(names.JOB_TRY),
+            span.status.status_code.name,
+        )
+        for span in host.named(JOB)
+    ]
+
+
+def queued(host: SmallHost) -> str:
+    """The id of the last job that was enqueued."""
+    return str(attributes(host.named(ENQUEUE)[-1])[names.MESSAGING_MESSAGE_ID])
+
+
+def parent_of(span: ReadableSpan) -> int:
+    assert span.parent is not None
+    return span.parent.span_id
+
+
+def id_of(span: ReadableSpan) -> int:
+    assert span.context is not None
+    return span.context.span_id
+
+
+async def test_succeeded(host: SmallHost) -> None:
+    async def work(ctx: dict[str, Any]) -> dict[str, str]:
+        return {"status": "submitted", "reason": "asked by bob@example.com"}
+
+    await host.create()
+    worker = await host.work([job(work)])
+    assert worker.jobs_complete == 1
+    assert told(host) == [("succeeded", 1, "UNSET")]
+    span = host.one(JOB)
+    assert span.kind.name == "CONSUMER"
+    assert parent_of(span) == id_of(host.one(ENQUEUE))
+    made = attributes(span)
+    assert made[names.MESSAGING_MESSAGE_ID] == queued(host)
+    assert made[names.JOB_STATUS] == "submitted"
+    assert made[names.JOB_REASON].startswith("asked by <email:15:")
+    assert names.INCOMPLETE not in made
+
+
+async def test_failed(host: SmallHost) -> None:
+    error = HostError("bob@example.com has no account")
+
+    async def work(ctx: dict[str, Any]) -> None:
+        raise error
+
+    await host.create()
+    worker = await host.work([job(work)])
+    assert worker.jobs_failed == 1
+    assert told(host) == [("failed", 1, "ERROR")]
+    made = attributes(host.one(JOB))
+    assert made["error.type"] == f"{__name__}.HostError"
+    assert "bob" not in repr(made) + str(host.one(JOB).status.description)
+    pool = await host.module("infrastructure.redis").get_arq_pool()
+    with pytest.raises(HostError, match="has no account"):
+        await Job(queued(host), pool).result(timeout=1)
+
+
+@pytest.mark.parametrize("control", [Retry, RetryJob])
+async def test_retry_is_no_error(host: SmallHost, control: type[Exception]) -> None:
+    async def work(ctx: dict[str, Any]) -> None:
+        if ctx["job_try"] == 1:
+            raise control
+
+    await host.create()
+    await host.work([job(work)])
+    assert told(host) == [("retry", 1, "UNSET"), ("succeeded", 2, "UNSET")]
+    assert len({parent_of(span) for span in host.named(JOB)}) == 1
+
+
+async def test_a_retry_that_the_worker_does_not_allow_is_a_failure(host: SmallHost) -> None:
+    async def work(ctx: dict[str, Any]) -> None:
+        raise Retry
+
+    await host.create()
+    await host.work([job(work)], retry_jobs=False)
+    assert told(host) == [("failed", 1, "ERROR")]
+
+
+async def test_max_tries(host: SmallHost) -> None:
+    async def work(ctx: dict[str, Any]) -> None:
+        raise Retry
+
+    await host.create()
+    worker = await host.work([job(work, max_tries=2)])
+    assert worker.jobs_failed == 1
+    assert [outcome for outcome, _, _ in told(host)] == ["retry", "retry", "max_tries"]
+    assert told(host)[-1][2] == "ERROR"
+
+
+async def test_timeout(host: SmallHost) -> None:
+    async def work(ctx: dict[str, Any]) -> None:
+        await asyncio.sleep(60)
+
+    await host.create()
+    await host.work([job(work, timeout=0.05)])
+    assert told(host) == [("timeout", 1, "ERROR")]
+    assert attributes(host.one(JOB))["error.type"] == "TimeoutError"
+
+
+async def test_a_timeout_that_the_job_raises_itself_is_its_failure(host: SmallHost) -> None:
+    async def work(ctx: dict[str, Any]) -> None:
+        raise TimeoutError
+
+    await host.create()
+    await host.work([job(work)])
+    assert told(host) == [("failed", 1, "ERROR")]
+
+
+async def test_abort(host: SmallHost) -> None:
+    with host.redis as client:
+
+        async def work(ctx: dict[str, Any]) -> None:
+            client.zadd(abort_jobs_ss, {ctx["job_id"]: timestamp_ms()})
+            await asyncio.sleep(60)
+
+        await host.create()
+        worker = await host.work([job(work)], allow_abort_jobs=True)
+    assert worker.jobs_failed == 1
+    assert told(host) == [("aborted", 1, "UNSET")]
+
+
+async def test_abort_before_the_start(host: SmallHost) -> None:
+    async def work(ctx: dict[str, Any]) -> None:
+        raise AssertionError("it must not run")
+
+    await host.create()
+    with host.redis as client:
+        client.zadd(abort_jobs_ss, {queued(host): timestamp_ms()})
+    worker = await host.work([job(work)], allow_abort_jobs=True)
+    assert worker.jobs_failed == 1
+    assert [(outcome, status) for outcome, _, status in told(host)] == [("aborted", "UNSET")]
+
+
+async def test_interrupted_by_the_workers_end(host: SmallHost) -> None:
+    begun = asyncio.Event()
+
+    async def work(ctx: dict[str, Any]) -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    await host.create()
+    settings = host.module("infrastructure.redis.client").arq_redis_settings()
+    worker = Worker([job(work)], redis_settings=settings, poll_delay=0.01, handle_signals=False)
+    running = asyncio.ensure_future(worker.async_run())
+    await asyncio.wait_for(begun.wait(), 5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        await worker.close()
+    await asyncio.gather(running, return_exceptions=True)
+    assert told(host) == [("interrupted", 1, "UNSET")]
+
+
+async def test_function_not_found(host: SmallHost) -> None:
+    async def other(ctx: dict[str, Any]) -> None:
+        raise AssertionError("it must not run")
+
+    await host.create()
+    worker = await host.work([other])
+    assert worker.jobs_failed == 1
+    assert told(host) == [("not_found", None, "ERROR")]
+    assert parent_of(host.one(JOB)) == id_of(host.one(ENQUEUE))
+
+
+@pytest.mark.parametrize("payload", [None, b"\x80\x04garbage"], ids=["expired", "corrupt"])
+async def test_a_job_whose_payload_is_lost_makes_no_span(
+    host: SmallHost, payload: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(ctx: dict[str, Any]) -> None:
+        raise AssertionError("it must not run")
+
+    await host.create()
+    with host.redis as client:
+        client.delete(f"arq:job:{queued(host)}")
+        if payload is not None:
+            client.set(f"arq:job:{queued(host)}", payload)
+    worker = await host.work([job(work)])
+    assert worker.jobs_failed == 1
+    assert told(host) == []
+
+
+async def test_a_worker_in_another_process_continues_the_trace(host: SmallHost) -> None:
+    async def work(ctx: dict[str, Any]) -> None:
+        return None
+
+    await host.create()
+    host.elsewhere()
+    await host.work([job(work)])
+    span = host.one(JOB)
+    assert parent_of(span) == id_of(host.one(ENQUEUE))
+    assert attributes(span)[names.GENERATION_ID] == "1"
+    assert names.INCOMPLETE not in attributes(span)
+
+
+async def test_jobs_side_by_side_are_each_in_their_own_trace(host: SmallHost) -> None:
+    together = asyncio.Barrier(3)
+
+    async def work(ctx: dict[str, Any]) -> None:
+        await asyncio.wait_for(together.wait(), 5)
+        await (await host.module("infrastructure.redis").get_arq_pool()).enqueue_job("follow_up")
+
+    for number in range(3):
+        await host.create(f"lighthouse number {number}")
+    await host.work([job(work)], max_burst_jobs=3)
+    jobs = {id_of(span): attributes(span) for span in host.named(JOB)}
+    follow_ups = host.named("enqueue follow_up")
+    assert len(jobs) == 3
+    assert {parent_of(span) for span in follow_ups} == set(jobs)
+    for span in follow_ups:
+        assert attributes(span)[names.GENERATION_ID] == jobs[parent_of(span)][names.GENERATION_ID]
+
+
+async def test_a_cron_is_silent(host: SmallHost) -> None:
+    from arq import cron
+
+    ran: list[Any] = []
+
+    async def tick(ctx: dict[str, Any]) -> None:
+        ran.append(context.caller())
+
+    settings = {"name": "cron:tick", "month": 2, "day": 29, "run_at_startup": True}
+    await host.work(cron_jobs=[cron(tick, **settings)])  # pyright: ignore[reportArgumentType]
+    assert ran == ["cron:tick"]
+    await until(lambda: context.current() is None)
+    assert host.spans() == []

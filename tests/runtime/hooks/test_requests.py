@@ -1,0 +1,121 @@
+"""Which requests get a SERVER span, and what becomes of the scope that they open."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from opentelemetry import trace
+
+from gentrace.core import names
+from gentrace.runtime import context
+from tests.support.host import ROUTE, SmallHost, attributes
+
+
+class HostError(Exception):
+    """Raised by a route."""
+
+
+def application() -> FastAPI:
+    """Another application, made while FastAPI is instrumented."""
+    app = FastAPI()
+    app.state.left = []
+
+    @app.get("/fails")
+    async def fails() -> None:
+        raise HostError("bob@example.com")
+
+    @app.get("/works")
+    async def works() -> str:
+        async def later() -> Any:
+            await asyncio.sleep(0.05)
+            return context.current(), context.caller()
+
+        app.state.left.append((context.caller(), asyncio.create_task(later())))
+        return "fine"
+
+    @app.post(ROUTE)
+    async def create() -> str:
+        return trace.get_current_span().get_span_context().trace_id.to_bytes(16).hex()
+
+    return app
+
+
+async def ask(app: Any, method: str, path: str, *, raises: bool = False) -> httpx.Response:
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=raises)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        return await asyncio.create_task(client.request(method, path))
+
+
+async def test_a_route_that_is_not_named_is_silent_unless_it_fails(host: SmallHost) -> None:
+    app = application()
+    assert (await ask(app, "GET", "/works")).text == '"fine"'
+    assert (await ask(app, "GET", "/nowhere")).status_code == 404
+    assert host.spans() == []
+    assert (await ask(app, "GET", "/fails")).status_code == 500
+    (span,) = host.spans()
+    assert (span.name, span.kind.name, span.parent) == ("GET /fails", "SERVER", None)
+    assert not span.status.is_unset
+    assert "bob" not in repr(attributes(span)) + str(span.status.description)
+
+
+async def test_the_hosts_error_passes_through(host: SmallHost) -> None:
+    with pytest.raises(HostError) as raised:
+        await ask(application(), "GET", "/fails", raises=True)
+    assert str(raised.value) == "bob@example.com"
+
+
+async def test_a_task_left_behind_is_outside_the_request(host: SmallHost) -> None:
+    app = application()
+    await ask(app, "GET", "/works")
+    ((caller, later),) = app.state.left
+    assert caller == "request"
+    assert await later == (None, "")
+
+
+async def test_a_named_route_that_makes_nothing(host: SmallHost) -> None:
+    answer = await ask(application(), "POST", ROUTE)
+    (span,) = host.spans()
+    assert span.context is not None
+    assert answer.json() == f"{span.context.trace_id:032x}"
+    assert names.GENERATION_ID not in attributes(span)
+    assert "http send" not in span.name
+
+
+async def test_an_application_mounted_in_another_is_one_span(host: SmallHost) -> None:
+    outer = FastAPI()
+    outer.mount("/api/v1", application())
+
+    @outer.post(ROUTE)
+    async def create() -> str:
+        return "the outer one"
+
+    await ask(outer, "POST", ROUTE)
+    assert len(host.spans()) == 1
+    assert context.current() is None
+
+
+async def test_the_lifespan_flushes_before_the_host_says_that_it_has_ended(
+    host: SmallHost,
+) -> None:
+    from fastapi import FastAPI
+
+    app, sent = FastAPI(), list[str]()
+    messages = iter(["lifespan.startup", "lifespan.shutdown"])
+    exported: list[int] = []
+
+    async def receive() -> dict[str, str]:
+        if sent:
+            host.session.engine.tracing.start("last", None).end()
+        return {"type": next(messages)}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+        exported.append(len(host.exporter.spans))
+
+    await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert exported == [0, 1]

@@ -1,0 +1,182 @@
+"""The run store in a real Redis: what one process knows the others find, and it fails open."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+import redis
+from opentelemetry.trace import SpanContext, TraceFlags
+
+from gentrace.runtime import context
+from gentrace.runtime.context import Run
+from gentrace.runtime.runs import store as module
+from gentrace.runtime.runs.store import TTL_S, RunStore
+from tests.support.servers import HOST, RedisServer, free_ports
+
+Make = Callable[..., RunStore]
+
+
+@pytest.fixture
+def make(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Generator[Make]:
+    """Makes stores on an empty Redis, each as another process has it; nobody remembers a run."""
+    monkeypatch.setattr(module, "READ_TIMEOUT_S", 5.0)
+    with redis.Redis(port=redis_server.port) as client:
+        client.flushall()
+    context.forget_all()
+    made: list[RunStore] = []
+
+    def new(url: str = redis_server.url, **options: Any) -> RunStore:
+        made.append(RunStore("t", url or None, **options))
+        return made[-1]
+
+    yield new
+    for store in made:
+        store.stop(2)
+        assert store._thread is None or not store._thread.is_alive()
+    context.forget_all()
+
+
+def run(generation_id: str | None = "7", trace_id: int = 0xABC, flags: int = 1) -> Run:
+    parent = SpanContext(trace_id, 0xDEF, is_remote=False, trace_flags=TraceFlags(flags))
+    return Run(generation_id, parent=parent, owned=True)
+
+
+def saved(store: RunStore, *runs: Run) -> None:
+    for each in runs:
+        store.save(each)
+    store.flush(2)
+
+
+async def test_another_process_finds_what_one_saved(make: Make) -> None:
+    saved(make(), run(flags=0))
+    found = await make().find("7")
+    assert found is not None
+    assert found.parent is not None
+    assert (found.generation_id, found.owned, found.adopted) == ("7", True, False)
+    assert (found.trace_id, found.parent.span_id) == (0xABC, 0xDEF)
+    assert found.parent.is_remote
+    assert not found.parent.trace_flags.sampled
+    assert context.find("7") is found
+
+
+async def test_a_run_is_found_by_its_trace(make: Make) -> None:
+    saved(make(), run())
+    found = await make().find_by_trace(0xABC)
+    assert found is not None
+    assert found.generation_id == "7"
+    assert await make().find_by_trace(0x123) is None
+
+
+async def test_the_last_write_stands(make: Make) -> None:
+    store = make()
+    saved(store, *(run(trace_id=n) for n in range(1, 50)))
+    found = await make().find("7")
+    assert found is not None
+    assert found.trace_id == 49
+
+
+async def test_what_is_known_is_not_asked_for(make: Make) -> None:
+    known = run()
+    context.remember(known)
+    (closed,) = free_ports(1)
+    assert await make(f"redis://{HOST}:{closed}/0").find("7") is known
+
+
+async def test_keys_expire(make: Make, redis_server: RedisServer) -> None:
+    saved(make(), run())
+    with redis.Redis(port=redis_server.port) as client:
+        keys = list(client.scan_iter())
+        assert len(keys) >= 2
+        assert all(0 < int(str(client.ttl(key))) <= TTL_S for key in keys)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"trace": "no hex", "parent": "1"}, {"trace": "1"}, {"trace": "0", "parent": "0"}],
+    ids=str,
+)
+async def test_a_hash_that_is_no_run(
+    make: Make, redis_server: RedisServer, fields: dict[str, str]
+) -> None:
+    with redis.Redis(port=redis_server.port) as client:
+        client.hset("gentrace:t:run:7", mapping=fields)
+    assert await make().find("7") is None
+
+
+async def test_a_run_without_an_id_or_a_trace_is_not_saved(make: Make) -> None:
+    store = make()
+    store.save(run(None))
+    store.save(Run("7"))
+    assert store._thread is None
+
+
+async def test_no_redis_costs_no_time_and_is_said_once(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (closed,) = free_ports(1)
+    store = make(f"redis://{HOST}:{closed}/0")
+    begun = time.monotonic()
+    for number in range(20):
+        assert await store.find(str(number)) is None
+        store.save(run(str(number)))
+    store.flush(2)
+    assert time.monotonic() - begun < 2
+    assert capsys.readouterr().err.count("does not answer") == 1
+
+
+async def test_a_late_answer_is_no_fault(
+    make: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved(make(), run("7"), run("8"))
+    store = make()
+    gate = threading.Event()
+    store._put(lambda _client: gate.wait(5))
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "READ_TIMEOUT_S", 0.02)
+        assert await store.find("7") is None
+    gate.set()
+    assert await store.find("8") is not None
+    assert store.lost == 0
+    assert capsys.readouterr().err == ""
+
+
+async def test_a_store_that_was_stopped_answers_at_once(make: Make) -> None:
+    store = make()
+    saved(store, run("8"))
+    store.stop(2)
+    begun = time.monotonic()
+    assert await store.find("7") is None
+    store.save(run())
+    assert time.monotonic() - begun < 1
+
+
+async def test_arqs_pool_names_the_redis(make: Make, redis_server: RedisServer) -> None:
+    from redis.asyncio import ConnectionPool
+
+    saved(make(), run())
+    store = make("")
+    assert await store.find("7") is None
+    store.use_pool(ConnectionPool.from_url(redis_server.url))
+    assert await store.find("7") is not None
+
+
+async def test_a_configured_redis_wins_over_arqs(make: Make, redis_server: RedisServer) -> None:
+    from redis.asyncio import ConnectionPool
+
+    (closed,) = free_ports(1)
+    store = make()
+    store.use_pool(ConnectionPool.from_url(f"redis://{HOST}:{closed}/0"))
+    saved(store, run())
+    assert await make(redis_server.url).find("7") is not None
+
+
+async def test_many_ask_at_once(make: Make) -> None:
+    saved(make(), *(run(str(n), n + 1) for n in range(50)))
+    context.forget_all()
+    found = await asyncio.gather(*(make().find(str(n)) for n in range(50)))
+    assert [each.trace_id for each in found if each is not None] == list(range(1, 51))

@@ -1,0 +1,234 @@
+"""Switching on and off, each in a fresh interpreter."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.support.fresh import run
+
+Fresh = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Fresh:
+    """Runs a program in a fresh interpreter; returns what it printed."""
+    return partial(run, folder=tmp_path)
+
+
+@pytest.mark.parametrize("order", ["instrument first", "host first"])
+def test_afterwards_the_very_same_objects_are_back(fresh: Fresh, order: str) -> None:
+    done = fresh(
+        f"""
+        import gentrace, threading
+        from gentrace.runtime import notices
+        swallowed = []
+        notices.on_swallowed.append(lambda where, exc: swallowed.append((where, exc)))
+        import arq.worker, fastapi, httpx, requests, redis.asyncio.client, sqlalchemy.ext.asyncio
+        if {order == "host first"}:
+            imported()
+            before = objects()
+            assert gentrace.instrument()
+        else:
+            assert gentrace.instrument()
+            imported()
+            before = None
+        hooked = objects()
+        wrapped = [k for k, v in hooked.items() if is_hooked(v)]
+        print("wrapped", len(wrapped))
+        gentrace.uninstrument()
+        after = objects()
+        left = [k for k, v in after.items() if is_hooked(v)]
+        assert left == [], left
+        for place in wrapped:
+            assert after[place] is hooked[place].__wrapped__, place
+        if before:
+            assert changed(before, after) == [], changed(before, after)
+        assert [t.name for t in threading.enumerate()] == ["MainThread"]
+        assert swallowed == [], swallowed
+        """
+    )
+    assert int(done.stdout.split()[1]) > 60
+    assert done.stderr == ""
+
+
+def test_sqlalchemys_listeners_are_gone(fresh: Fresh) -> None:
+    fresh(
+        """
+        import gentrace
+        gentrace.instrument()
+        imported()
+        from sqlalchemy import inspect as look
+        from pixsim7.backend.main.domain import Generation
+        from pixsim7.backend.main.infrastructure.database.session import engine
+        from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
+
+        def ours():
+            mapper, sync = look(Generation), engine.sync_engine
+            events = [
+                mapper.dispatch.after_insert, mapper.class_manager.dispatch.load,
+                mapper.class_manager.dispatch.refresh, sync.dispatch.before_cursor_execute,
+                sync.dispatch.after_cursor_execute, sync.dialect.dispatch.handle_error,
+            ]
+            return [f for event in events for f in event if "pixsim7" not in f.__module__]
+
+        assert len(ours()) == 6, ours()
+        assert len(EngineTracer._remove_event_listener_params) == 7  # one tracer an engine
+        gentrace.uninstrument()
+        assert ours() == [], ours()
+        """
+    )
+
+
+def test_names_that_the_host_copied_pass_straight_through(fresh: Fresh) -> None:
+    fresh(
+        """
+        import asyncio, gentrace, time
+        gentrace.instrument()
+        imported()
+        from gentrace.runtime import guard, startup
+        from pixsim7.backend.main.services.generation import creation
+        session = startup.session()
+        gentrace.uninstrument()
+
+        def unexpected(*given):
+            raise AssertionError("it must not be observed")
+
+        guard.Call = unexpected
+
+        class Pool:
+            async def set(self, *given, **named):
+                return None
+
+        assert asyncio.run(creation.enqueue_generation_fresh_job(Pool(), 1)) is False
+        assert session.pipeline.lost == session.engine.store.lost == 0
+        """
+    )
+
+
+def test_what_a_worker_kept_is_put_back(fresh: Fresh) -> None:
+    fresh(
+        """
+        import asyncio, gentrace
+        gentrace.instrument()
+        imported()
+        import arq.worker
+        from pixsim7.backend.main.workers.arq_worker import WorkerSettings
+        before = [job.coroutine for job in WorkerSettings.cron_jobs]
+
+        class Nothing:
+            "Stands for Redis: the worker ends when it cannot be asked."
+
+        async def work():
+            worker = arq.worker.Worker(
+                WorkerSettings.functions, cron_jobs=WorkerSettings.cron_jobs, redis_pool=Nothing()
+            )
+            try:
+                await worker.main()
+            except AttributeError:
+                pass
+
+        def kept():
+            return [a is b.coroutine for a, b in zip(before, WorkerSettings.cron_jobs)]
+
+        asyncio.run(work())
+        assert not any(kept())
+        gentrace.uninstrument()
+        assert all(kept())
+        """
+    )
+
+
+def test_a_second_call_changes_nothing(fresh: Fresh) -> None:
+    fresh(
+        """
+        import gentrace
+        from gentrace.runtime import startup
+        assert gentrace.instrument() and gentrace.instrument()
+        imported()
+        once, session = objects(), startup.session()
+        assert gentrace.instrument()
+        assert startup.session() is session
+        assert changed(once, objects()) == []
+        gentrace.uninstrument()
+        gone = objects()
+        gentrace.uninstrument()
+        assert changed(gone, objects()) == []
+        assert gentrace.instrument()
+        again = objects()
+        assert {k for k in once if is_hooked(once[k])} >= {k for k in again if is_hooked(again[k])}
+        gentrace.uninstrument()
+        assert changed(gone, objects()) == []
+        """
+    )
+
+
+@pytest.mark.parametrize("switched", [True, False], ids=["by GENTRACE", "by a program"])
+@pytest.mark.parametrize(
+    ("profile", "said"),
+    [
+        ("no_such_profile", "no such profile"),
+        ("missing.toml", "cannot be read"),
+        ("broken.toml", "not valid TOML"),
+    ],
+)
+def test_a_profile_that_cannot_be_used_is_one_line(
+    fresh: Fresh, tmp_path: Path, profile: str, said: str, switched: bool
+) -> None:
+    (tmp_path / "broken.toml").write_text("name = ")
+    done = fresh(
+        f"""
+        import gentrace
+        if not {switched}:
+            assert not gentrace.instrument("{profile}")
+            assert not gentrace.instrument("{profile}")
+        imported()
+        assert not any(is_hooked(value) for value in objects().values())
+        print("the host runs")
+        """,
+        **({"GENTRACE": "1", "GENTRACE_PROFILE": profile} if switched else {}),
+    )
+    assert done.stdout == "the host runs\n"
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("gentrace: ")
+    assert said in line
+    assert line.endswith("; the host runs without tracing")
+
+
+@pytest.mark.parametrize(
+    "environment", [{"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_EXPORTER": "none"}], ids=str
+)
+def test_export_that_is_switched_off_hooks_nothing(
+    fresh: Fresh, environment: dict[str, str]
+) -> None:
+    done = fresh(
+        """
+        import gentrace
+        imported()
+        assert not gentrace.instrument()
+        assert not any(is_hooked(value) for value in objects().values())
+        """,
+        GENTRACE="1",
+        **environment,
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_a_process_that_imports_nothing_of_the_host_stays_as_it_is(
+    fresh: Fresh, tmp_path: Path
+) -> None:
+    done = fresh(
+        """
+        import threading
+        import gentrace, httpx, sqlalchemy
+        assert "opentelemetry" not in sys.modules
+        assert threading.active_count() == 1
+        """,
+        GENTRACE="1",
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+    assert not (tmp_path / "spool").exists()

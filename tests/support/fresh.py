@@ -1,0 +1,84 @@
+"""Runs a program in a fresh interpreter beside the small host."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+from tests.support.host import FOLDER
+
+OBJECTS = """
+    import importlib, inspect, pkgutil, sys
+    from gentrace.core import profile
+
+    def imported():
+        "Imports the whole host and what of it and of its libraries is patched."
+        package = importlib.import_module("pixsim7.backend.main")
+        for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            importlib.import_module(found.name)
+
+    def objects():
+        "Every object at a place that is patched, by name."
+        places = {}
+        for target in profile.load()[0].targets:
+            for module, qualname in target.spellings(("pixsim7.backend.main",)):
+                owner = sys.modules.get(module)
+                *path, name = qualname.split(".")
+                for part in path:
+                    owner = getattr(owner, part, None)
+                if owner is None or not hasattr(owner, name):
+                    continue
+                places[module, qualname] = inspect.getattr_static(owner, name)
+                for cls in getattr(getattr(owner, name), "__mro__", ())[:-1]:
+                    for method, value in vars(cls).items():
+                        if callable(value):
+                            places[cls, method] = value
+        import arq.connections, arq.worker, fastapi, fastapi.applications, httpx, requests
+        import redis.asyncio.client as client, sqlalchemy, sqlalchemy.engine, sqlalchemy.ext.asyncio
+        for owner in (
+            arq.connections, arq.connections.ArqRedis, arq.worker, arq.worker.Worker,
+            fastapi, fastapi.applications.FastAPI, httpx, httpx.AsyncHTTPTransport,
+            httpx.HTTPTransport, requests.Session, client.Redis, client.Pipeline,
+            sqlalchemy, sqlalchemy.engine, sqlalchemy.Engine, sqlalchemy.ext.asyncio,
+        ):
+            for name, value in vars(owner).items():
+                if not name.startswith("__") or name in ("__init__", "__call__"):
+                    places[repr(owner), name] = value
+        return places
+
+    def is_hooked(found):
+        "Whether a wrapper stands there."
+        wrapt = sys.modules.get("wrapt")
+        return wrapt is not None and isinstance(found, wrapt.FunctionWrapper)
+
+    def changed(before, after):
+        "The places whose object is another one; modules that came since do not count."
+        return [k for k in before if after[k] is not before[k] and not inspect.ismodule(before[k])]
+"""
+"""Stands in front of every program: imports the host, and finds what of it is patched."""
+
+
+def run(program: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs it in `folder`, without Redis and with these settings of gentrace alone.
+
+    It must succeed; what it printed is returned.
+    """
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("GENTRACE", "OTEL_"))}
+    given = {
+        **kept,
+        "PYTHONPATH": os.pathsep.join((str(FOLDER), os.environ.get("PYTHONPATH", ""))),
+        "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'host.db'}",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "GENTRACE_SPOOL": str(folder / "spool"),
+        **environment,
+    }
+    text = textwrap.dedent(OBJECTS) + textwrap.dedent(program)
+    done = subprocess.run(
+        [sys.executable, "-W", "error::ResourceWarning", "-c", text],
+        capture_output=True, text=True, timeout=60, env=given, check=False, cwd=folder,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done
