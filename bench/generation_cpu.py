@@ -20,7 +20,7 @@ from pathlib import Path
 from bench import hosts
 from bench.hosts import Host, Variant
 from bench.measuring import Sample, machine, ratios, table
-from tests.support import servers
+from tools import servers
 
 BARE, SPOOL, OTLP, AUTO = "bare", "spool", "otlp", "opentelemetry-instrument"
 SETTLE_S = 3.0  # what is exported, written or settled after the last generation's end

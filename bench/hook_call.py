@@ -25,6 +25,7 @@ from opentelemetry.sdk.trace import TracerProvider
 import gentrace
 from bench.measuring import Sample, machine, ratios, table
 from gentrace.runtime import startup
+from gentrace.runtime.engine import Engine
 
 PROFILE = Path(__file__).with_name("hooked") / "profile.toml"
 FLUSH_S = 30.0
@@ -33,9 +34,16 @@ MIB = 1024 * 1024
 Loop = Callable[[int], Awaitable[None]]
 
 
+def _engine() -> Engine:
+    session = startup.session()
+    if session is None:
+        raise SystemExit("gentrace hooked nothing: see its line above")
+    return session.engine
+
+
 def flush() -> None:
     """Sees every ended span into the spool."""
-    startup.session().engine.flush(FLUSH_S)
+    _engine().flush(FLUSH_S)
 
 
 def loops() -> dict[str, dict[str, Loop]]:
@@ -126,7 +134,7 @@ async def jobs(count: int, traced: bool) -> None:
     from bench.hooked import work
 
     gentrace.instrument(str(PROFILE))
-    startup.session().engine.process.become("worker")
+    _engine().process.become("worker")
     if traced:
         tracemalloc.start()
     seen: list[tuple[int, float]] = []
@@ -139,7 +147,7 @@ async def jobs(count: int, traced: bool) -> None:
             gc.collect()
             used = tracemalloc.get_traced_memory()[0] if traced else _resident()
             seen.append((number, used / MIB))
-    print(json.dumps({"seen": seen, "lost": startup.session().engine.pipeline.lost}))
+    print(json.dumps({"seen": seen, "lost": _engine().pipeline.lost}))
 
 
 def _resident() -> int:

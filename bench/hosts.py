@@ -21,7 +21,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from bench.measuring import cpu_s
 from tests.support.otlp_receiver import read_spans
-from tests.support.servers import HOST, RedisServer, free_ports
+from tools.servers import HOST, RedisServer, free_ports
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL_HOST = ROOT / "examples" / "small_host"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import servers
+from tools import servers
 
 if TYPE_CHECKING:
     from tests.support.otlp_receiver import OtlpReceiver
@@ -52,7 +52,7 @@ def jaeger_server(anything_failed: Callable[[], bool]) -> Generator[servers.Jaeg
 @pytest.fixture(scope="session")
 def otlp_receiver() -> Generator[OtlpReceiver]:
     """One OTLP receiver for all tests; each clears it first."""
-    from tests.support.otlp_receiver import receiver  # noqa: PLC0415 - most tests need no gRPC
+    from tests.support.otlp_receiver import receiver
 
     with receiver() as running:
         yield running

@@ -1,7 +1,7 @@
 """Real servers for the tests and the demo: finds them, and installs or builds the missing ones.
 
 Redis and PostgreSQL are the distribution's packages; Jaeger is built by Go from the pinned module
-in `tools/jaeger`. Standard library only. `tests/support/servers.py` starts what this finds.
+in `tools/jaeger`. Standard library only. `tools/servers.py` starts what this finds.
 
     python -m tools.services install [NAME ...]     what `make services` runs
     python -m tools.services where NAME             prints the path of the executable

@@ -29,6 +29,7 @@ class Engine:
     guards: dict[str, Guard] = field(default_factory=dict[str, Guard])
     libraries: dict[str, str] = field(default_factory=dict[str, str])
     undo: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+    on_end: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
     active: bool = True
 
     def guard(self, name: str) -> Guard:
@@ -44,6 +45,11 @@ class Engine:
     def flush(self, timeout_s: float) -> None:
         """Write out what has ended, in the end to the spool (blocking; off the event loop)."""
         self.pipeline.see_out(timeout_s)
+
+    def ending(self) -> None:
+        """The host is shutting down and may be gone without another word."""
+        for listener in self.on_end:
+            listener()
 
     def close(self) -> None:
         """See everything out; at most the pipeline's deadline."""

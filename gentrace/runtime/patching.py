@@ -82,7 +82,7 @@ class Patcher:
             owner = getattr(owner, part, None)
         found = getattr(owner, name, None) if owner is not None else None
         if found is None:
-            self._state(target, module, MISSING)
+            self._state(target, module, ABSENT if target.optional else MISSING)
             return
         watcher = self.watchers.get(target.role)
         if watcher is not None:

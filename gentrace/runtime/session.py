@@ -90,6 +90,7 @@ class Session:
             store=self._store(profile, settings),
             pipeline=self.pipeline,
         )
+        self.engine.on_end.append(self._ending)
         self.patcher = Patcher(self.engine, HOOKS, WATCHERS)
 
     def _pipeline(self, settings: Settings) -> Pipeline:
@@ -171,12 +172,15 @@ class Session:
         except Exception as exc:
             notices.swallowed("fork", exc)
 
+    def _ending(self) -> None:
+        if self.process.role:
+            self.pipeline.write_record(self._record(ended=True))
+
     def _at_exit(self) -> None:
         if not self.engine.active:
             return
         try:
-            if self.process.role:
-                self.pipeline.write_record(self._record(ended=True))
+            self._ending()
             self.engine.close()
         except Exception as exc:
             notices.swallowed("exit", exc)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from gentrace.core import settings
 from gentrace.core.errors import SourceError
 from gentrace.sources.base import Source
 from gentrace.sources.otlp_files import OtlpFiles
-
-JAEGER_PORT = 16686
 
 
 def open_source(asked: str = "", environ: Mapping[str, str] | None = None) -> Source:
@@ -48,11 +45,10 @@ def spool(env: Mapping[str, str]) -> OtlpFiles:
     files = OtlpFiles(settings.spool_path(env), label="the spool", may_be_missing=True)
     endpoint = settings.endpoint(env)
     if endpoint and files.is_empty():
-        host = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}").hostname or "localhost"
         raise SourceError(
             f"the spool {files.path} is empty, and OTEL_EXPORTER_OTLP_ENDPOINT says why: spans go "
-            f"to {endpoint} instead. Read them where they end up, for example with "
-            f"`--source http://{host}:{JAEGER_PORT}` (a Jaeger) or `--source FOLDER` (the "
-            "Collector's file exporter), or set GENTRACE_SOURCE to it"
+            f"to {endpoint} instead. Look at them there, or give `--source FOLDER` with the files "
+            "that a Collector's file exporter writes (collector-config.yaml), or set "
+            "GENTRACE_SOURCE to it"
         )
     return files

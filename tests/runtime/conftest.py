@@ -9,7 +9,7 @@ import pytest
 from gentrace.runtime import notices
 from gentrace.runtime.runs import store
 from tests.support.host import SmallHost, hooked
-from tests.support.servers import RedisServer
+from tools.servers import RedisServer
 
 
 class Swallowed(list[tuple[str, BaseException]]):

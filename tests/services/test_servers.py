@@ -32,8 +32,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, Sp
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Link, SpanKind, StatusCode
 
-from tests.support import servers
 from tests.support.otlp_receiver import Behaviour, OtlpReceiver, read_spans, receiver
+from tools import servers
 from tools.services import no_daemon_starts
 
 ROOT = Path(__file__).parents[2]
@@ -257,7 +257,7 @@ def test_an_installation_starts_no_daemon_and_restores_the_policy(
 
     killed = no_daemon_starts(policy)
     killed.__enter__()  # and never left, as by SIGKILL: the next installation cleans up
-    with pytest.raises(SystemExit), no_daemon_starts(policy):
+    with pytest.raises(SystemExit), no_daemon_starts(policy):  # noqa: PT012
         assert inside() == 101
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(5)

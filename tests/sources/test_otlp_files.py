@@ -205,7 +205,7 @@ def test_which_source_is_opened(tmp_path: Path) -> None:
 )
 def test_an_empty_spool_while_spans_go_elsewhere(tmp_path: Path, name: str) -> None:
     env = {"GENTRACE_SPOOL": str(tmp_path), name: "http://jaeger.local:4318"}
-    with pytest.raises(SourceError, match=r"--source http://jaeger\.local:16686") as caught:
+    with pytest.raises(SourceError, match="--source FOLDER") as caught:
         open_source("", env)
     assert caught.value.exit_code == 3
     traces.write(tmp_path / "spans-a.jsonl", traces.completed())

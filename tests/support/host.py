@@ -31,7 +31,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 import gentrace
 from gentrace.runtime import context, startup
 from gentrace.runtime.session import Session
-from tests.support.servers import HOST, RedisServer, free_ports
+from tools.servers import HOST, RedisServer, free_ports
 
 FOLDER = Path(__file__).parents[2] / "examples" / "small_host"
 MAIN = "pixsim7.backend.main"

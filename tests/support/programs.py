@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tests.support import servers
+from tools import servers
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

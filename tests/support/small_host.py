@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 from redis import Redis
 
-from tests.support import servers
 from tests.support.programs import BIN, ROOT, Program, clean_environment, stop_together
+from tools import servers
 
 FOLDER = ROOT / "examples" / "small_host"
 APP = "pixsim7.backend.main.main:app"

@@ -144,7 +144,8 @@ class Pipeline(SpanProcessor):
 
     def _outstanding(self) -> bool:
         """Something has ended and is neither out nor given up."""
-        return bool(self._queue) or (bool(self._in_flight) and not self._stuck())
+        waiting = bool(self._queue) or bool(self._records)
+        return waiting or (bool(self._in_flight) and not self._stuck())
 
     def _stuck(self) -> bool:
         """The exporter is at work on a batch that was given up already."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -51,12 +51,19 @@ def clean(spans: Iterable[Any], resource: Any, scrubber: Scrubber) -> list[Reada
 def _clean(span: Any, resource: Any, scrubber: Scrubber) -> ReadableSpan:
     scope: InstrumentationScope | None = span.instrumentation_scope
     own = scope is not None and scope.name == OWN_SCOPE
+    attributes = _attributes(span.attributes, scrubber)
+    name = span.name
+    for key in ("db.name", "db.namespace"):
+        path = attributes.get(key)
+        if isinstance(path, str) and PurePath(path).name not in ("", path):  # SQLite's file
+            attributes[key] = PurePath(path).name
+            name = name.replace(path, PurePath(path).name)
     return ReadableSpan(
-        name=span.name,
+        name=name,
         context=span.context,
         parent=span.parent,
         resource=resource,
-        attributes=_attributes(span.attributes, scrubber),
+        attributes=attributes,
         events=[_event(event, scrubber) for event in span.events],
         links=[Link(link.context, _attributes(link.attributes, scrubber)) for link in span.links],
         kind=span.kind,

@@ -186,6 +186,10 @@ def _flushing(engine: Engine, scope: Any, receive: Any, send: Any) -> tuple[Any,
 
     async def sending(message: Any) -> None:
         if message.get("type") in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+            try:
+                engine.ending()
+            except Exception as exc:
+                engine.guard("flush").failed(exc)
             await flush_off_loop(engine)
         await send(message)
 

@@ -11,8 +11,8 @@ from redis.asyncio import Redis
 
 from gentrace.core import names
 from tests.support.host import SmallHost, attributes
-from tests.support.servers import HOST, free_ports
 from tests.support.shape import by_trace
+from tools.servers import HOST, free_ports
 
 LOOKUPS = {"dedup": "generation:hash:*", "cache": "generation:cache:*"}
 """Each lookup, with the keys that it reads; the dedup comes first."""

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from gentrace.core import names
 from gentrace.runtime import carrier
 from tests.support.host import SmallHost, attributes
-from tests.support.servers import HOST, free_ports
+from tools.servers import HOST, free_ports
 
 ENQUEUE = "enqueue process_generation"
 FIELDS = {"traceparent", "tracestate", "baggage"}

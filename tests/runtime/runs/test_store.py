@@ -16,7 +16,7 @@ from gentrace.runtime import context
 from gentrace.runtime.context import Run
 from gentrace.runtime.runs import store as module
 from gentrace.runtime.runs.store import TTL_S, RunStore
-from tests.support.servers import HOST, RedisServer, free_ports
+from tools.servers import HOST, RedisServer, free_ports
 
 Make = Callable[..., RunStore]
 
