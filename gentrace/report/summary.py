@@ -117,6 +117,13 @@ def _committed(span: Span) -> Mapping[str, Any]:
     return changes[-1] if changes and span.name == names.FINISH else {}
 
 
+_EVENT_WORDS = {
+    names.EVENT_PROVIDER_STATUS: "provider says",
+    names.EVENT_CACHE: "cache:",
+    names.EVENT_ACCOUNT_RELEASED: "released account",
+}
+
+
 def event_words(event: Event) -> str:
     """An event in short."""
     if event.name == "exception":
@@ -125,7 +132,7 @@ def event_words(event: Event) -> str:
     if event.name == names.EVENT_STATUS:
         return f"status {_change(event.attributes)}"
     rest = " ".join(plain(value) for value in event.attributes.values())
-    return joined((event.name, rest), "  ")
+    return joined((_EVENT_WORDS.get(event.name, event.name), rest), " ")
 
 
 def error_lines(span: Span, *, frames: int = 1) -> list[str]:
