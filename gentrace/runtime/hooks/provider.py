@@ -33,6 +33,7 @@ class ExecuteHook(BaseHook):
             return None
         run.prompts = reading.read_all(self.target, "prompt", call) or run.prompts
         run.attempts += 1
+        run.provider_status = None  # of an earlier attempt
         state = self.for_run(
             run,
             names.PROVIDER_EXECUTE,
