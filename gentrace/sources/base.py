@@ -45,7 +45,7 @@ class Source(Protocol):
 
     @property
     def description(self) -> str:
-        """What is read, for messages: "the spool /home/me/.local/state/gentrace/spool"."""
+        """What is read, for messages: "the spool FOLDER"."""
         ...
 
     @property
