@@ -53,11 +53,15 @@ def _clean(span: Any, resource: Any, scrubber: Scrubber) -> ReadableSpan:
     own = scope is not None and scope.name == OWN_SCOPE
     attributes = _attributes(span.attributes, scrubber)
     name = span.name
-    for key in ("db.name", "db.namespace"):
-        path = attributes.get(key)
-        if isinstance(path, str) and PurePath(path).name not in ("", path):  # SQLite's file
-            attributes[key] = PurePath(path).name
-            name = name.replace(path, PurePath(path).name)
+    if "db.system" in attributes or "db.system.name" in attributes:
+        operation, _, database = name.partition(" ")
+        name = f"{operation} {_file_name(database)}".rstrip()
+        for key in ("db.name", "db.namespace"):
+            if isinstance(attributes.get(key), str):
+                attributes[key] = _file_name(attributes[key])
+        for key in ("db.operation", "db.operation.name"):
+            if isinstance(attributes.get(key), str):
+                attributes[key] = attributes[key].partition(" ")[0]  # the database follows
     return ReadableSpan(
         name=name,
         context=span.context,
@@ -72,6 +76,11 @@ def _clean(span: Any, resource: Any, scrubber: Scrubber) -> ReadableSpan:
         start_time=span.start_time,
         end_time=span.end_time,
     )
+
+
+def _file_name(database: str) -> str:
+    """SQLite's database is a file: its name without the folders of this machine."""
+    return PurePath(database).name or database
 
 
 def _attributes(attributes: Any, scrubber: Scrubber) -> dict[str, Any]:
