@@ -15,8 +15,8 @@ from gentrace.sources.base import Source, Window
 
 _HEX = re.compile(r"[0-9a-fA-F]{8,32}")
 _LOOKUPS = {
-    "provider": (names.PROVIDER_JOB_ID, "a provider job"),
-    "job": (names.MESSAGING_MESSAGE_ID, "an ARQ job"),
+    "provider": (names.PROVIDER_JOB_ID, "provider job"),
+    "job": (names.MESSAGING_MESSAGE_ID, "ARQ job"),
 }
 _LATER = {"asset": "assets", "request": "the host's X-Trace-ID"}
 

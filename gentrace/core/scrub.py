@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from gentrace.core import names
 
@@ -67,14 +67,17 @@ class Scrubber:
     """Takes private text out, with the installation's key.
 
     Args:
-        key: the HMAC key; equal texts give equal marks under one key.
+        key: the HMAC key, or what gives it when it is first needed; equal texts give equal
+            marks under one key.
     """
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes | Callable[[], bytes]) -> None:
         self._key = key
 
     def mark(self, kind: str, text: str) -> str:
         """``<kind:length:hash8>`` for a text that must not be shown."""
+        if not isinstance(self._key, bytes):
+            self._key = self._key()
         digest = hmac.new(self._key, text.encode("utf-8", "replace"), hashlib.sha256)
         return f"<{kind}:{len(text)}:{digest.hexdigest()[:8]}>"
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry import propagate, trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 KEY = "gentrace"
+_TRACE_CONTEXT = TraceContextTextMapPropagator()
 _MAX_FIELDS = 8
 _MAX_VALUE = 8192
 
@@ -21,6 +23,8 @@ def inject(span: trace.Span) -> dict[str, str]:
     """The propagator's fields for a job enqueued under that span."""
     carrier: dict[str, str] = {}
     propagate.inject(carrier, context=trace.set_span_in_context(span))
+    if not carrier:  # OTEL_PROPAGATORS=none is about requests; a job still needs its trace
+        _TRACE_CONTEXT.inject(carrier, context=trace.set_span_in_context(span))
     return {name: value for name, value in carrier.items() if len(value) <= _MAX_VALUE}
 
 
@@ -28,9 +32,12 @@ def extract(carrier: Mapping[str, str] | None) -> trace.SpanContext | None:
     """The span that the job was enqueued under, or None where the carrier names none."""
     if not carrier:
         return None
-    found = propagate.extract(carrier, context=otel_context.Context())
-    span_context = trace.get_current_span(found).get_span_context()
-    return span_context if span_context.is_valid else None
+    for read in (propagate.extract, _TRACE_CONTEXT.extract):
+        found = read(carrier, context=otel_context.Context())
+        span_context = trace.get_current_span(found).get_span_context()
+        if span_context.is_valid:
+            return span_context
+    return None
 
 
 def checked(value: Any) -> dict[str, str] | None:

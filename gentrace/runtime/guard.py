@@ -198,4 +198,8 @@ def around(name: str, hook: Hook, guard: Guard, original: Any) -> Callable[..., 
         leave(state, lambda: hook.after(state, call, result))
         return result
 
-    return asynchronous if inspect.iscoroutinefunction(original) else synchronous
+    # a decorator may be a plain function that returns the coroutine of what it decorates
+    is_async = inspect.iscoroutinefunction(original) or inspect.iscoroutinefunction(
+        inspect.unwrap(original)
+    )
+    return asynchronous if is_async else synchronous

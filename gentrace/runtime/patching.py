@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import inspect
+import sys
 from collections import defaultdict
 from collections.abc import Callable
 from types import ModuleType
@@ -41,6 +42,7 @@ class Patcher:
         self.states: dict[str, dict[str, Any]] = {}
         self._undo: list[Callable[[], None]] = []
         self._early: list[ModuleType] = []
+        self._copied: dict[str, list[str]] = {}
         self._modules: dict[str, list[tuple[Target, str]]] = defaultdict(list)
         for target in engine.profile.targets:
             for module, qualname in target.spellings(engine.profile.packages):
@@ -129,6 +131,21 @@ class Patcher:
         undo = replace(owner, name, around(label, hook, guard, function))
         if undo is not None:
             self._undo.append(undo)
+        if undo is not None and inspect.ismodule(owner):
+            self._copied[target.name] = self._copies(function, owner)
+
+    def _copies(self, function: Any, owner: ModuleType) -> list[str]:
+        """Host modules that took the function before it was hooked: their calls are not seen."""
+        found: list[str] = []
+        for name, module in list(sys.modules.items()):
+            ours = name.startswith(self.engine.profile.packages)
+            if (
+                ours
+                and module is not owner
+                and any(value is function for value in list(vars(module).values()))
+            ):
+                found.append(name)
+        return found
 
     def _state(self, target: Target, module: ModuleType, state: str) -> None:
         if self._is_patched(target):
@@ -136,12 +153,13 @@ class Patcher:
         self.states[target.name] = {
             "name": target.name,
             "role": target.role,
-            "state": state,
+            "state": LATE if state == PATCHED and self._copied.get(target.name) else state,
             "file": getattr(module, "__file__", None),
+            "copies": self._copied.get(target.name, []),
         }
 
     def _is_patched(self, target: Target) -> bool:
-        return self.states.get(target.name, {}).get("state") == PATCHED
+        return self.states.get(target.name, {}).get("state") in (PATCHED, LATE)
 
     def uninstall(self) -> None:
         """Put every original back, the last patched first."""

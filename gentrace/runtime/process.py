@@ -57,7 +57,7 @@ class Process:
             self.role = role
         notices.say_once(
             "start",
-            f"{__version__}: tracing as {self.service_name()}, spans go to {self.destination}",
+            f"{__version__}: tracing as {self.shown_name()}, spans go to {self.destination}",
         )
         for listener in self.on_role:
             listener()
@@ -67,6 +67,10 @@ class Process:
         if self.settings.service_name:
             return self.settings.service_name
         return f"{self.profile.name}-{self.role}" if self.role else self.profile.name
+
+    def shown_name(self) -> str:
+        """The service's name as the spans have it (``OTEL_RESOURCE_ATTRIBUTES`` may set it)."""
+        return str(self.resource().attributes.get("service.name", self.service_name()))
 
     def resource(self) -> Any:
         """The OpenTelemetry resource of every span of this process.

@@ -77,7 +77,7 @@ class Session:
 
     def __init__(self, profile: Profile, settings: Settings) -> None:
         self.process = Process(profile, settings)
-        self.scrubber = Scrubber(installation_key(settings.spool))
+        self.scrubber = Scrubber(lambda: installation_key(settings.spool))
         self.pipeline = self._pipeline(settings)
         self.process.destination = settings.endpoint or f"the spool {settings.spool}"
         self.process.on_role.append(self._role_known)

@@ -285,7 +285,12 @@ class Pipeline(SpanProcessor):
         closing = threading.Thread(
             target=self._shutdown_exporter, name="gentrace-exporter-shutdown", daemon=True
         )
-        closing.start()
+        try:
+            closing.start()
+        except RuntimeError:  # an interpreter that is ending gives no threads (Python 3.12)
+            if not self._stuck():
+                self._shutdown_exporter()
+            return
         closing.join(max(0.0, deadline - time.monotonic()))
 
     def _shutdown_exporter(self) -> None:

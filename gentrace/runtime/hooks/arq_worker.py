@@ -241,6 +241,7 @@ def install(engine: Engine, module: ModuleType) -> None:
         return await wrapped(*args, **kwargs)
 
     async def run_job(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        guarded(engine.store.use_pool, getattr(instance.pool, "connection_pool", None))
         job = Job(str(args[0] if args else kwargs.get("job_id")), instance)
         token = working.set(job)
         fresh = otel_context.attach(otel_context.Context())

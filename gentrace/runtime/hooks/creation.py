@@ -137,7 +137,9 @@ class CreateHook(BaseHook):
                 if result is not None:
                     span.set_attribute(name, names.OFF)
                 continue
-            if lookup.result == names.HIT and lookup.found != result:
+            # an id that the INSERT gave again (SQLite reuses them) was not the answer either
+            answered = lookup.found == result and creation.run.generation_id != result
+            if lookup.result == names.HIT and not answered:
                 status = creation.loaded.get(lookup.found or "")
                 if status is None:
                     lookup.result = names.STALE

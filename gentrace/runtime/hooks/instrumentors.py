@@ -13,6 +13,8 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
+from opentelemetry import context as otel_context
+from opentelemetry.instrumentation import utils as instrumentation_utils
 from opentelemetry.metrics import NoOpMeterProvider
 
 from gentrace.runtime.engine import Engine
@@ -94,6 +96,25 @@ def step_back_from_apps(engine: Engine, fastapi_instrumentor: Any) -> None:
         return wrapped(*args, **kwargs)
 
     engine.replace(fastapi_instrumentor, "instrument_app", instrument_app)
+
+
+def see_to_extract(engine: Engine) -> None:
+    """A propagator that gives nothing (``none``) or fails must not fail the request.
+
+    Source: ``_start_internal_or_server_span``, which attaches whatever ``extract`` returned and
+    stands around the host's application.
+    """
+    guard = engine.guard("propagators")
+
+    def extract(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+        try:
+            found = wrapped(*args, **kwargs)
+        except Exception as exc:
+            guard.failed(exc)
+            found = None
+        return otel_context.get_current() if found is None else found
+
+    engine.replace(instrumentation_utils, "extract", extract)
 
 
 def _ours(options: dict[str, Any]) -> bool:

@@ -143,6 +143,7 @@ class ArqEnqueueHook(EnqueueHook):
         if state.run is not None and generation_id is not None:
             job = self.engine.profile.job(function)
             if job is not None and job.own:
+                self.engine.store.use_pool(getattr(call.instance, "connection_pool", None))
                 state.run.parent = state.span.get_span_context()
                 self.engine.store.save(state.run)
         return state
@@ -213,7 +214,7 @@ def install(engine: Engine, module: ModuleType) -> None:
     def made(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
         result = wrapped(*args, **kwargs)
         try:
-            engine.store.use_pool(instance.connection_pool)
+            engine.store.use_pool(instance.connection_pool, provisional=True)
         except Exception as exc:
             guard.failed(exc)
         return result

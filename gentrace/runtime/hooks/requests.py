@@ -24,7 +24,7 @@ from gentrace.runtime import context, process
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.hooks.arq_worker import flush_off_loop
-from gentrace.runtime.hooks.instrumentors import BY_HOST, step_back_from_apps, use
+from gentrace.runtime.hooks.instrumentors import BY_HOST, see_to_extract, step_back_from_apps, use
 from gentrace.runtime.tracing import GatedTracer, GatedTracerProvider, link
 
 _opened: ContextVar[list[Scope]] = ContextVar("gentrace.requests.opened")
@@ -155,11 +155,11 @@ class Requests:
         )
 
     def _named(self, method: str, attributes: dict[str, Any]) -> bool:
-        for key in ("http.route", "url.path", "http.target"):
-            path = attributes.get(key)
-            if isinstance(path, str):
-                return (method, path.partition("?")[0].rstrip("/")) in self._routes
-        return False
+        route = attributes.get("http.route")
+        if isinstance(route, str) and (method, route.rstrip("/")) in self._routes:
+            return True
+        path = attributes.get("url.path") or attributes.get("http.target")
+        return isinstance(path, str) and (method, path.partition("?")[0]) in self._routes
 
     def entered(self, span: Span, _asgi: Any) -> None:
         """The request is about to reach the host: open its scope (left with the request)."""
@@ -170,12 +170,12 @@ class Requests:
             self.guard.failed(exc)
 
     def _enter(self, span: Span) -> None:
+        if context.current() is not None:
+            return  # an application mounted in another
         own = span.get_span_context()
         run: Run | None = None
         if not isinstance(span, LateSpan) and own.is_valid:
             run = Run(server_span=span, parent=own)
-        elif context.current() is not None:
-            return  # an application mounted in another
         scope = Scope("request", run, "request")
         _opened.get().append(scope)
         context.enter(scope)
@@ -232,4 +232,5 @@ def install(engine: Engine, module: ModuleType) -> None:
 
     engine.replace(owner, "__call__", call)
     step_back_from_apps(engine, FastAPIInstrumentor)
+    see_to_extract(engine)
     use(engine, "fastapi", FastAPIInstrumentor(), requests.provider, **requests.options)

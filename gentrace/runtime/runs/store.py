@@ -46,6 +46,8 @@ class RunStore:
         self._where: Mapping[str, Any] | str | None = url
         self._fallback = fallback
         self._client: Any = None
+        self._moved = False
+        self._pool: Any = None
         self._work: queue.SimpleQueue[Callable[[Any], object] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -55,10 +57,13 @@ class RunStore:
         self._stopped = False
         self.lost = 0
 
-    def use_pool(self, connection_pool: Any) -> None:
-        """ARQ made this pool: its Redis is the store, unless one was configured."""
-        if self._fixed or self._where is not None:
+    def use_pool(self, connection_pool: Any, *, provisional: bool = False) -> None:
+        """This pool carries the generations' jobs: its Redis is the store, unless configured."""
+        if self._fixed or connection_pool is None or connection_pool is self._pool:
             return
+        if provisional and self._where is not None:
+            return  # any pool will do until one is seen to carry the generations' jobs
+        self._pool = connection_pool
         given = dict(connection_pool.connection_kwargs)
         kept = {
             name: given[name]
@@ -74,7 +79,8 @@ class RunStore:
         if "host" not in kept and "unix_socket_path" not in kept:
             return  # no plain Redis (Sentinel, a fake): rather none than a guess
         with self._lock:
-            self._where = kept
+            if kept != self._where:
+                self._where, self._moved = kept, True
 
     # -- writing ---------------------------------------------------------------------------
     def save(self, run: Run) -> None:
@@ -247,6 +253,9 @@ class RunStore:
         source = self._source()
         if source is None or time.monotonic() < self._paused_until:
             return _Nowhere()
+        if self._moved:
+            self._moved = False
+            self._close()
         if self._client is None:
             import redis
 
