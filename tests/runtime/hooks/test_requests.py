@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from opentelemetry import trace
+from opentelemetry import propagate, trace
+from opentelemetry.propagators.composite import CompositePropagator
 
 from gentrace.core import names
 from gentrace.runtime import context
@@ -119,3 +120,41 @@ async def test_the_lifespan_flushes_before_the_host_says_that_it_has_ended(
     await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert exported == [0, 1]
+
+
+async def test_a_propagator_that_carries_nothing(
+    host: SmallHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`OTEL_PROPAGATORS=none`: requests are answered, and the job still finds its trace."""
+    nothing = CompositePropagator([])
+    monkeypatch.setattr(propagate, "propagator", nothing)
+    await host.create("a harbour")
+    await host.work()
+    spans = host.spans()
+    assert len({span.context.trace_id for span in spans if span.context}) == 1
+    assert "process_generation" in {span.name for span in spans}
+
+
+@pytest.mark.usefixtures("host", "swallowed")
+async def test_a_propagator_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(CompositePropagator):
+        def extract(self, *args: Any, **kwargs: Any) -> Any:
+            raise HostError
+
+    monkeypatch.setattr(propagate, "propagator", Broken([]))
+    assert (await ask(application(), "GET", "/works")).status_code == 200
+
+
+async def test_an_application_mounted_at_the_root_of_another(host: SmallHost) -> None:
+    outer = FastAPI()
+    outer.mount("/", host.module("main").app)
+    transport = httpx.ASGITransport(app=outer)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        inner, host.client = host.client, client
+        try:
+            response = await host.create("a mountain")
+        finally:
+            host.client = inner
+    assert response.status_code == 201
+    (server,) = [span for span in host.spans() if span.kind.name == "SERVER"]
+    assert attributes(server)[names.GENERATION_ID] == str(response.json()["id"])

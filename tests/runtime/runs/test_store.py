@@ -180,3 +180,27 @@ async def test_many_ask_at_once(make: Make) -> None:
     context.forget_all()
     found = await asyncio.gather(*(make().find(str(n)) for n in range(50)))
     assert [each.trace_id for each in found if each is not None] == list(range(1, 51))
+
+
+class Pool:
+    """As much of a connection pool as the store looks at."""
+
+    def __init__(self, **where: Any) -> None:
+        self.connection_kwargs = where
+        self.connection_class = type("Connection", (), {})
+
+
+async def test_the_pool_that_carries_the_jobs_is_the_store(
+    make: Make, redis_server: RedisServer
+) -> None:
+    saved(make(), run())
+    store = make("")
+    nowhere = Pool(host=HOST, port=free_ports(1)[0])
+    store.use_pool(nowhere, provisional=True)
+    jobs = Pool(host=HOST, port=redis_server.port)
+    store.use_pool(jobs, provisional=True)
+    assert store._where == nowhere.connection_kwargs  # the first that was made, so far
+    store.use_pool(jobs)
+    assert await store.find("7") is not None
+    store.use_pool(Pool(service_name="sentinel"))  # no plain Redis: what is known stays
+    assert store._where == jobs.connection_kwargs

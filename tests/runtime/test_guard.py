@@ -1,0 +1,68 @@
+"""The wrapper around a host's function, where the function is not as plain as it looks."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gentrace.runtime.guard import Call, Guard, around
+from gentrace.runtime.wrapping import replace
+
+
+class Hook:
+    """Notes what it sees, in order."""
+
+    waits = False
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    async def prepare(self, call: Call) -> None:
+        """Not asked for."""
+
+    def before(self, call: Call) -> str:
+        self.seen.append("before")
+        return "state"
+
+    def after(self, state: Any, call: Call, result: Any) -> None:
+        self.seen.append(f"after {result}")
+
+    def failed(self, state: Any, call: Call, exc: BaseException) -> None:
+        self.seen.append(f"failed {exc}")
+
+    def settle(self, state: Any) -> None:
+        self.seen.append("settle")
+
+
+def plainly(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator as hosts write them: a plain function that returns the coroutine."""
+
+    @functools.wraps(function)
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return inner
+
+
+async def test_a_plain_decorator_around_a_coroutine_function() -> None:
+    class Host:
+        @plainly
+        async def work(self, fails: bool) -> str:
+            hook.seen.append("host")
+            if fails:
+                raise ValueError("no")
+            return "done"
+
+    hook = Hook()
+    restore = replace(Host, "work", around("work", hook, Guard("work"), vars(Host)["work"]))
+    assert restore is not None
+    assert await Host().work(False) == "done"
+    assert hook.seen == ["before", "host", "after done", "settle"]
+    hook.seen.clear()
+    with pytest.raises(ValueError, match="no"):
+        await Host().work(True)
+    assert hook.seen == ["before", "host", "failed no", "settle"]
+    restore()
