@@ -7,7 +7,7 @@ runtime's business. Errors name the file, the place in it and the nearest valid 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,13 @@ class Job:
     id: str = "generation_id"
     position: int = 0
     own: bool = False
+
+    def generation_in(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """The generation's id among a job's arguments, by name or by position; None without."""
+        value = kwargs.get(self.id)
+        if value is None and len(args) > self.position:
+            value = args[self.position]
+        return value
 
 
 @dataclass(frozen=True, slots=True)

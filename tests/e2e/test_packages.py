@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import programs
 from tests.support.programs import BIN, ROOT, clean_environment
 from tests.support.small_host import FOLDER
 
@@ -30,15 +31,7 @@ def run(
     command: Sequence[str], home: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run it in a clean environment; it must end well."""
-    done = subprocess.run(
-        command,
-        env=clean_environment(home, env),
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    done = programs.run(command, home, env)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 

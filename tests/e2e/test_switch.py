@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.support.programs import BIN, clean_environment
+from tests.support.programs import BIN, run
 from tests.support.small_host import FOLDER
 
 PYTHON = sys.executable
@@ -39,21 +38,6 @@ UNTOUCHED: dict[str, Sequence[str]] = {
     "gentrace --version": [GENTRACE, "--version"],
     "an error": [PYTHON, "-c", "raise SystemExit(3)"],
 }
-
-
-def run(
-    command: Sequence[str], home: Path, env: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run it to its end in a clean environment."""
-    return subprocess.run(
-        command,
-        env=clean_environment(home, env),
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def evaluate(code: str, home: Path, env: Mapping[str, str] | None = None) -> set[str]:

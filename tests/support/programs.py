@@ -41,6 +41,21 @@ def clean_environment(home: Path, extra: Mapping[str, str] | None = None) -> dic
     }
 
 
+def run(
+    command: Sequence[str], home: Path, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run it to its end in a clean environment, whatever its exit code."""
+    return subprocess.run(
+        command,
+        env=clean_environment(home, env),
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
 class Program:
     """One started program, alone in a process group of its own.
 

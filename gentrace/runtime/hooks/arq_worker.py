@@ -52,8 +52,6 @@ class Job:
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] | None = None
     carrier: dict[str, str] | None = None
-    enqueued_try: int = 1
-    read_ns: int = 0
     run: Run | None = None
     scope: Scope | None = None
     span: Span | None = None
@@ -83,7 +81,7 @@ class WorkerHooks:
     def read(self, job: Job, raw: tuple[Any, ...]) -> None:
         """The worker has read the job's payload."""
         job.function, job.args, job.kwargs = raw[0], tuple(raw[1]), dict(raw[2])
-        job.carrier, job.read_ns = carrier.incoming.get(), time.time_ns()
+        job.carrier = carrier.incoming.get()
 
     async def find_run(self, job: Job) -> None:
         """Whose job this is: the store's current run, else the carrier's, else a new one."""
@@ -106,10 +104,7 @@ class WorkerHooks:
         declared = self.engine.profile.job(job.function)
         if declared is None:
             return None
-        value = (job.kwargs or {}).get(declared.id)
-        if value is None and len(job.args) > declared.position:
-            value = job.args[declared.position]
-        return reading.text(value)
+        return reading.text(declared.generation_in(job.args, job.kwargs or {}))
 
     def start(self, job: Job, ctx: Any) -> Any:
         """The function is about to run: open its scope and, for a generation, its span."""

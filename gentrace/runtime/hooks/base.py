@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from opentelemetry import trace
 from opentelemetry.trace import Link, Span, SpanKind
 
 from gentrace.core import names
@@ -118,8 +119,6 @@ class BaseHook:
 
 def request_links() -> list[Link]:
     """A link to the request at work, where its span is kept and is another trace's."""
-    from opentelemetry import trace
-
     scope = context.current()
     if scope is None or scope.caller != "request":
         return []

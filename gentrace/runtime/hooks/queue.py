@@ -114,11 +114,7 @@ class ArqEnqueueHook(EnqueueHook):
         job = self.engine.profile.job(str(arguments.get("function", "")))
         if job is None:
             return None
-        value = call.kwargs.get(job.id)
-        if value is None:
-            given: tuple[Any, ...] = arguments.get("args", ())
-            value = given[job.position] if len(given) > job.position else None
-        return reading.text(value)
+        return reading.text(job.generation_in(arguments.get("args", ()), call.kwargs))
 
     def before(self, call: Call) -> Observed | None:
         function = str(call.arguments.get("function", ""))

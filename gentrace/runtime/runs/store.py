@@ -99,12 +99,15 @@ class RunStore:
         with self._lock:
             waiting = generation_id in self._unwritten
             self._unwritten[generation_id] = fields
-        if not waiting:
-            self._put(lambda client: self._write(client, run, generation_id))
+        if not waiting and not self._put(lambda client: self._write(client, run, generation_id)):
+            with self._lock:
+                self._unwritten.pop(generation_id, None)
 
     def _write(self, client: Any, run: Run, generation_id: str) -> None:
         with self._lock:
             fields = self._unwritten.pop(generation_id)
+        if isinstance(client, _Nowhere):
+            return
         key = f"{self._prefix}run:{generation_id}"
         if run.adopted and client.hget(key, "trace") not in (None, fields["trace"]):
             return  # it is traced after all: its own trace stays the one that others find
@@ -134,7 +137,7 @@ class RunStore:
             self._asked.clear()
         self._asked[generation_id] = now
         if asked is not None:
-            self._put(lambda client: self._remember(self._read(client, generation_id)))
+            self.prefetch(generation_id)
             return None
         return await self._ask(lambda client: self._read(client, generation_id))
 
@@ -217,10 +220,11 @@ class RunStore:
     def _source(self) -> Mapping[str, Any] | str | None:
         return self._where if self._where is not None else self._fallback
 
-    def _put(self, work: Callable[[Any], object], always: bool = False) -> None:
+    def _put(self, work: Callable[[Any], object], always: bool = False) -> bool:
+        """Hand work to the thread; False when it is not taken, and counted."""
         if self._stopped or (self._work.qsize() > _MAX_WAITING and not always):
             self.lost += 1
-            return
+            return False
         self._work.put(work)
         if self._thread is None or not self._thread.is_alive():
             with self._lock:
@@ -229,6 +233,7 @@ class RunStore:
                         target=self._run, name="gentrace-store", daemon=True
                     )
                     self._thread.start()
+        return True
 
     def _run(self) -> None:
         from opentelemetry.instrumentation.utils import suppress_instrumentation
@@ -274,7 +279,7 @@ class RunStore:
     def after_fork(self) -> None:
         """In a forked child: no thread and no connection of the parent's."""
         self._work, self._thread, self._client = queue.SimpleQueue(), None, None
-        self._lock = threading.Lock()
+        self._lock, self._unwritten = threading.Lock(), {}
 
     def flush(self, timeout_s: float) -> None:
         """Wait until what was put so far has been written, or the time is over."""

@@ -204,3 +204,19 @@ async def test_the_pool_that_carries_the_jobs_is_the_store(
     assert await store.find("7") is not None
     store.use_pool(Pool(service_name="sentinel"))  # no plain Redis: what is known stays
     assert store._where == jobs.connection_kwargs
+
+
+async def test_what_a_fork_or_a_full_queue_left_unwritten_is_saved_again(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make()
+    store._unwritten["7"] = {}  # as a parent had it waiting when it forked
+    store.after_fork()
+    with monkeypatch.context() as full:
+        full.setattr(module, "_MAX_WAITING", -1)
+        store.save(run())
+    assert store.lost == 1
+    assert await make().find("7") is None
+    saved(store, run())
+    context.forget_all()
+    assert await make().find("7") is not None
