@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gentrace.core.checkout import Checkout
 from gentrace.core.profile import Profile
-from gentrace.core.targets import MISSING, Resolved
+from gentrace.core.targets import ABSENT, MISSING, Inspection, Resolved
 from gentrace.sources.processes import ProcessRecord
 
 _STATES = ("patched", "late", "missing", "absent")
+_PYTHON = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +34,15 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What doctor found; ``targets`` are rows {name, role, state, file, …}."""
+    """What doctor found; ``targets`` are rows {name, role, state, file, …}.
+
+    In a checkout, which is looked at and not run, a target that is there is ``resolved``.
+    """
 
     processes: Sequence[ProcessRecord] = ()
     targets: Sequence[dict[str, Any]] = ()
     problems: Sequence[Problem] = field(default_factory=tuple[Problem, ...])
+    checkout: Checkout | None = None
 
     @property
     def exit_code(self) -> int:
@@ -43,51 +50,73 @@ class Diagnosis:
         return int(any(problem.serious for problem in self.problems))
 
 
-def of_host(profile: Profile, resolved: Iterable[Resolved]) -> Diagnosis:
+def of_host(profile: Profile, found: Inspection) -> Diagnosis:
     """The diagnosis of a checkout's source."""
-    found = list(resolved)
-    rows = [
-        {
-            "name": r.target.name,
-            "role": r.target.role,
-            "state": r.state,
-            "file": str(r.file) if r.file else None,
-            "line": r.line or None,
-            "spelling": r.spelling or None,
-            "kind": r.kind or None,
-            "optional": r.target.optional,
-            "since": r.target.since or None,
-            "methods": [
-                {"name": m.name, "owner": m.owner, "file": str(m.file), "line": m.line,
-                 "async": m.is_async}
-                for m in r.methods
-            ],
-            "notes": list(r.notes),
-        }
-        for r in found
-    ]  # fmt: skip
-    return Diagnosis((), rows, tuple(_host_problems(profile, found)))
+    rows = [_row(r) for r in found.resolved]
+    return Diagnosis((), rows, tuple(_host_problems(profile, found)), found.checkout)
 
 
-def _host_problems(profile: Profile, found: Sequence[Resolved]) -> Iterator[Problem]:
-    for r in found:
-        if r.state == MISSING:
-            tried = ", ".join(":".join(s) for s in r.target.spellings(profile.packages))
-            why = f" ({'; '.join(r.notes)})" if r.notes else ""
-            yield Problem(
-                "target_missing",
-                f"{r.target.name} ({r.target.role}) is nowhere: looked for {tried}{why}",
-                f"add its new place to targets[{r.target.name}].at in the profile "
-                f"{profile.name}, or mark it optional if this revision does without it",
-            )
-        for problem in r.problems:
-            yield Problem(
-                "target_mismatch",
-                f"{r.target.name} at {r.spelling}: {problem}",
-                f"add an alternative to targets[{r.target.name}] in the profile; until then "
-                "this is not recorded at this revision",
-                serious=False,
-            )
+def _row(r: Resolved) -> dict[str, Any]:
+    return {
+        "name": r.target.name,
+        "role": r.target.role,
+        "state": r.state,
+        "file": str(r.file) if r.file else None,
+        "line": r.line or None,
+        "spelling": r.spelling or None,
+        "kind": r.kind or None,
+        "optional": r.target.optional,
+        "since": r.target.since or None,
+        "reason": r.reason or None,
+        "methods": [
+            {"name": m.name, "owner": m.owner, "file": str(m.file), "line": m.line,
+             "async": m.is_async}
+            for m in r.methods
+        ],
+        "notes": list(r.notes),
+    }  # fmt: skip
+
+
+def _host_problems(profile: Profile, found: Inspection) -> Iterator[Problem]:
+    for file, why in found.unreadable.items():
+        yield Problem(
+            "file_unreadable",
+            f"{found.checkout.shown(file)} is no Python that {_PYTHON} can parse: {why}",
+            "run doctor with the Python that the host runs with; or mend the file",
+        )
+    for r in found.resolved:
+        yield from _target_problems(profile, r)
+
+
+def _target_problems(profile: Profile, r: Resolved) -> Iterator[Problem]:
+    add_place = (
+        f"add its new place to targets[{r.target.name}].at in the profile {profile.name} (a "
+        f'profile of your own may say extends = "{profile.name}")'
+    )
+    if r.state == MISSING:
+        tried = ", ".join(":".join(s) for s in r.target.spellings(profile.packages))
+        why = "; ".join([r.reason, *r.notes])
+        yield Problem(
+            "target_missing",
+            f"{r.target.name} ({r.target.role}) is nowhere: looked for {tried} ({why})",
+            f"{add_place}, or mark it optional if this revision does without it",
+        )
+    elif r.state == ABSENT and r.expected and r.target.role != "settings":
+        yield Problem(
+            "target_gone",
+            f"{r.target.name} ({r.target.role}) is not here, though the host has it since "
+            f"{r.target.since}: {r.reason}",
+            add_place,
+            serious=False,
+        )
+    for problem in r.problems:
+        yield Problem(
+            "target_mismatch",
+            f"{r.target.name} at {r.spelling}: {problem}",
+            f"add an alternative to targets[{r.target.name}] in the profile; until then "
+            "this is not recorded at this revision",
+            serious=False,
+        )
 
 
 def of_processes(processes: Sequence[ProcessRecord]) -> Diagnosis:
@@ -104,6 +133,8 @@ def _merged(processes: Sequence[ProcessRecord]) -> list[dict[str, Any]]:
     for process in processes:
         for target in process.targets:
             row = {key: target.get(key) for key in ("name", "role", "state", "file")}
+            if target.get("copies"):
+                row["copies"] = target["copies"]
             known = best.get(str(row["name"]))
             if known is None or _rank(row) < _rank(known):
                 best[str(row["name"])] = row
@@ -142,6 +173,15 @@ def _process_problems(
             f"the running processes use different copies of the host: {', '.join(sorted(files))}",
             "start them from the same directory and with the same interpreter",
         )
+    for process in alive:
+        for name in process.record.get("hooks_off") or ():
+            yield Problem(
+                "hook_off",
+                f"hook {name} kept failing in the {process.text('role')} process "
+                f"{process.text('pid')} and switched itself off",
+                "restart the process; its stderr names the error. What the hook observes is not "
+                "recorded until then",
+            )
     for row in targets:
         if row["state"] == "missing":
             yield Problem(
@@ -152,7 +192,8 @@ def _process_problems(
         elif row["state"] == "late":
             yield Problem(
                 "target_late",
-                f"{row['name']} ({row['role']}) was imported before it could be hooked",
+                f"{row['name']} ({row['role']}) was imported before it could be hooked; unseen "
+                f"call it: {', '.join(row.get('copies', ())) or 'unknown'}",
                 "set GENTRACE=1 in the environment rather than importing gentrace late",
                 serious=False,
             )

@@ -32,7 +32,7 @@ def routes() -> frozenset[str]:
     Raises:
         ProfileError: that profile cannot be used.
     """
-    loaded, _ = profile.load(settings.read().profile, strict=False)
+    loaded, _ = profile.load(settings.read().profile)
     return frozenset(route.path for route in loaded.routes)
 
 

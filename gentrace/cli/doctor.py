@@ -1,4 +1,4 @@
-"""``gentrace doctor``: is everything in place, in a checkout or in the traced processes."""
+"""``gentrace doctor``: is everything in place, in checkouts or in the traced processes."""
 
 from __future__ import annotations
 
@@ -7,20 +7,31 @@ from typing import Annotated
 
 import typer
 
+from gentrace.analysis import checkouts, unread_dotenv
 from gentrace.analysis import doctor as diagnose
 from gentrace.cli.common import JsonOption
 from gentrace.core import profile as profiles
 from gentrace.core import settings, targets
-from gentrace.core.errors import SourceError
+from gentrace.core.errors import SourceError, UsageError
 from gentrace.report import doctor as report
-from gentrace.report import json, terminal
+from gentrace.report import json, targets_page, terminal
 from gentrace.sources import processes
 
 
 def command(
     host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--host",
+            metavar="[LABEL=]CHECKOUT",
+            help="Look at this checkout's source instead; several are put side by side.",
+        ),
+    ] = None,
+    write: Annotated[
         Path | None,
-        typer.Option("--host", metavar="CHECKOUT", help="Look at this checkout's source instead."),
+        typer.Option(
+            "--write", metavar="FILE", help="Write the targets of the checkouts as Markdown."
+        ),
     ] = None,
     profile: Annotated[
         str,
@@ -36,15 +47,39 @@ def command(
     With --host nothing of the host is imported or run. Leaves with exit code 1 when something
     required is missing.
     """
-    if host is not None:
-        loaded, _ = profiles.load(profile or settings.read().profile)
-        found = diagnose.of_host(loaded, targets.resolve(loaded, host))
-    else:
-        if source is not None and not source.is_dir():
-            raise SourceError(f"--source {source}: no such folder; doctor reads a spool's folder")
-        found = diagnose.of_processes(processes.read(source or settings.spool_path()))
+    if host:
+        raise typer.Exit(_look_at(host, profile, write, as_json))
+    if write is not None:
+        raise UsageError("--write: it writes what --host finds; name a checkout with --host")
+    if source is not None and not source.is_dir():
+        raise SourceError(f"--source {source}: no such folder; doctor reads a spool's folder")
+    found = diagnose.of_processes(processes.read(source or settings.spool_path()))
+    found = unread_dotenv.added(found)
     if as_json:
         print(json.dumps(report.as_object(found)))
     else:
         report.print_diagnosis(terminal.console(), found)
     raise typer.Exit(found.exit_code)
+
+
+def _look_at(hosts: list[str], named: str, write: Path | None, as_json: bool) -> int:
+    """The checkouts' targets: on the terminal, as one page, as JSON; the exit code."""
+    loaded, _ = profiles.load(named or settings.read().profile)
+    inspections = [targets.inspect(loaded, host) for host in hosts]
+    found = [diagnose.of_host(loaded, inspection) for inspection in inspections]
+    page = ""
+    if write is not None or (len(found) > 1 and not as_json):
+        page = targets_page.page(loaded.name, inspections, checkouts.compare(loaded, inspections))
+    if write is not None:
+        try:
+            write.write_text(page, encoding="utf-8")
+        except OSError as exc:
+            raise UsageError(f"--write {write}: cannot be written: {exc.strerror}") from None
+    if as_json:
+        print(json.dumps(report.together(found)))
+    elif write is not None or len(found) == 1:
+        for one in found:
+            report.print_diagnosis(terminal.console(), one, brief=write is not None)
+    else:
+        print(page, end="")
+    return max(one.exit_code for one in found)

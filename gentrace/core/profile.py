@@ -6,14 +6,13 @@ runtime's business. Errors name the file, the place in it and the nearest valid 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gentrace.core import switch
+from gentrace.core import profile_files
 from gentrace.core.errors import ProfileError
+from gentrace.core.tables import Reader, nearest
 
 ROLES: Mapping[str, str] = {
     "app": "the ASGI application",
@@ -39,6 +38,27 @@ ROLES: Mapping[str, str] = {
     "cron": "a cron job that works for many generations",
 }
 PATH_ROOTS = ("args", "result", "error", "self")  # or "=constant"
+READS: Mapping[str, str] = {
+    "id": "the generation's id",
+    "status": "the generation's, job's or submission's status",
+    "operation": "what is asked for",
+    "provider": "of which provider",
+    "model": "of which model",
+    "user": "the id of who asks",
+    "account": "the account's id",
+    "hash": "the reproducible hash",
+    "prompt": "prompts, which are taken out of every message and never shown",
+    "found": "the id that a lookup found",
+    "function": "the ARQ function that is enqueued",
+    "enqueued": "whether it was enqueued",
+    "reason": "why a job ended as it did",
+    "sufficient": "whether the credits suffice",
+    "submission": "the submission's id",
+    "provider_job": "the provider's id of the job",
+    "attempt": "how many attempts there were before",
+    "progress": "how far the provider is",
+    "error_code": "the host's code of a failure",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +67,7 @@ class Target:
 
     ``at`` holds ``module:qualname`` spellings, newest first; a module that starts with a dot
     is relative to each of the profile's packages. ``read`` maps what is read to paths such as
-    ``args.generation.id``, tried in order.
+    ``args.generation.id``, tried in order. With no spelling at all the target is switched off.
     """
 
     name: str
@@ -131,169 +151,69 @@ class Profile:
     lookup_store: str = "redis"
 
     def job(self, function: str) -> Job | None:
-        """The declared job of that ARQ function name, if any."""
-        return next((job for job in self.jobs if job.function == function), None)
+        """The declared job of that ARQ function name, which may be an import path."""
+        for name in (function, function.rpartition(".")[2]):
+            for job in self.jobs:
+                if job.function == name:
+                    return job
+        return None
 
 
-def _nearest(word: str, known: Mapping[str, Any]) -> str:
-    """A hint at what was meant, for the end of a message."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
-
-
-class _Reader:
-    """Checks one table at a time, and says where a mistake stands."""
-
-    def __init__(self, source: str, strict: bool, warnings: list[str]) -> None:
-        self.source, self.strict, self.warnings = source, strict, warnings
-
-    def fault(self, where: str, what: str) -> None:
-        message = f"profile {self.source}: {where}: {what}"
-        if self.strict:
-            raise ProfileError(message)
-        self.warnings.append(message)
-
-    def build(self, kind: type[Any], table: Any, where: str) -> Any:
-        """A ``kind`` from a TOML table; unknown and missing keys are faults."""
-        if not isinstance(table, dict):
-            raise ProfileError(f"profile {self.source}: {where}: a table was expected")
-        known = {f.name: f for f in fields(kind)}
-        values: dict[str, Any] = {}
-        for key, value in table.items():  # pyright: ignore[reportUnknownVariableType]
-            if key not in known:
-                self.fault(where, f"unknown key {key!r}{_nearest(str(key), known)}")
-                continue
-            converted = self.convert(str(known[key].type), value, f"{where}.{key}")
-            if converted is not None:
-                values[str(key)] = converted
-        try:
-            return kind(**values)
-        except TypeError:
-            missing = [n for n in _required(kind) if n not in values]
-            names = ", ".join(repr(n) for n in missing)
-            raise ProfileError(f"profile {self.source}: {where}: missing {names}") from None
-
-    def convert(self, wanted: str, value: Any, where: str) -> Any:
-        if wanted == "tuple[str, ...]":
-            if isinstance(value, str):
-                return (value,)
-            if isinstance(value, list) and all(isinstance(v, str) for v in value):  # pyright: ignore[reportUnknownVariableType]
-                return tuple(value)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
-            self.fault(where, f"a list of strings was expected, found {value!r}")
-            return None
-        if wanted == "Mapping[str, tuple[str, ...]]":
-            return self.paths(value, where)
-        for table, kind in (("Statuses", Statuses), ("Errors", Errors)):
-            if wanted == table:
-                return self.build(kind, value, where)
-        for listed, kind in (("Target", Target), ("Route", Route), ("Job", Job)):
-            if wanted == f"tuple[{listed}, ...]":
-                if not isinstance(value, list):
-                    raise ProfileError(f"profile {self.source}: {where}: [[{where}]] was expected")
-                return tuple(
-                    self.build(kind, entry, _label(where, entry, i))
-                    for i, entry in enumerate(value)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
-                )
-        expected = {"str": str, "bool": bool, "int": int}[wanted]
-        if type(value) is not expected:
-            self.fault(where, f"{wanted} was expected, found {value!r}")
-            return None
-        return value
-
-    def paths(self, value: Any, where: str) -> Any:
-        if not isinstance(value, dict):
-            raise ProfileError(f"profile {self.source}: {where}: a table was expected")
-        read: dict[str, tuple[str, ...]] = {}
-        for key, paths in value.items():  # pyright: ignore[reportUnknownVariableType]
-            found = self.convert("tuple[str, ...]", paths, f"{where}.{key}")
-            for path in found or ():
-                root = path.partition(".")[0]
-                if root not in PATH_ROOTS and not path.startswith("="):
-                    roots = ", ".join(PATH_ROOTS)
-                    self.fault(f"{where}.{key}", f"path {path!r} must start with one of {roots}")
-            read[str(key)] = found or ()  # pyright: ignore[reportUnknownArgumentType]
-        return read
-
-
-def _required(kind: type[Any]) -> list[str]:
-    from dataclasses import MISSING
-
-    return [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
-
-
-def _label(where: str, entry: Any, index: int) -> str:
-    name = entry.get("name") if isinstance(entry, dict) else None  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
-    return f"{where}[{name}]" if isinstance(name, str) else f"{where}[{index}]"
+_KINDS: Mapping[str, type[Any]] = {
+    kind.__name__: kind for kind in (Target, Route, Job, Statuses, Errors)
+}
 
 
 def parse(text: str, source: str, *, strict: bool = True) -> tuple[Profile, list[str]]:
     """A profile from TOML text, with the warnings (empty when ``strict``).
 
+    Without ``strict`` what cannot be used is left out: a key, a target, a spelling.
+
     Raises:
         ProfileError: not TOML, a missing key, or (when ``strict``) anything unknown.
     """
-    warnings: list[str] = []
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
-        raise ProfileError(f"profile {source}: not valid TOML: {exc}") from None
-    reader = _Reader(source, strict, warnings)
+    reader = Reader(source, strict, _KINDS, PATH_ROOTS, READS)
+    table = profile_files.whole(text, source, reader.fault)
     profile: Profile = reader.build(Profile, table, "profile")
-    seen: set[str] = set()
-    for target in profile.targets:
-        where = f"targets[{target.name}]"
-        if target.name in seen:
-            reader.fault(where, "this name is used twice")
-        seen.add(target.name)
-        if target.role not in ROLES:
-            reader.fault(where, f"unknown role {target.role!r}{_nearest(target.role, ROLES)}")
-        for spelling in target.at:
-            if spelling.count(":") != 1 or not all(spelling.split(":")):
-                reader.fault(where, f"{spelling!r} is not of the form module:qualname")
-    if not profile.packages:
+    packages = [p for p in profile.packages if _is_module(p, reader, "packages")]
+    if not packages:
         raise ProfileError(f"profile {source}: packages: at least one package is needed")
-    return profile, warnings
+    if not profile.name.strip():
+        raise ProfileError(f"profile {source}: name: a name is needed; it names the services")
+    targets = tuple(_usable(profile.targets, reader))
+    return replace(profile, packages=tuple(packages), targets=targets), reader.warnings
 
 
-def locate(name_or_path: str) -> tuple[str, str]:
-    """The TOML text and a name for messages, of a shipped profile, a file or an entry point.
+def _is_module(name: str, reader: Reader, where: str) -> bool:
+    if all(part.isidentifier() for part in name.split(".")):
+        return True
+    reader.fault(where, f"{name!r} is no name of a package")
+    return False
 
-    Raises:
-        ProfileError: nothing is there, or it cannot be read.
-    """
-    if switch.is_path(name_or_path):
-        try:
-            return Path(name_or_path).read_text(encoding="utf-8"), name_or_path
-        except (OSError, UnicodeDecodeError) as exc:
-            reason = exc.strerror if isinstance(exc, OSError) else "not UTF-8 text"
-            raise ProfileError(f"profile {name_or_path}: cannot be read: {reason}") from None
-    shipped = Path(switch.PROFILES) / f"{name_or_path}.toml"
-    if shipped.is_file():
-        return shipped.read_text(encoding="utf-8"), shipped.name
-    from importlib import resources
-    from importlib.metadata import entry_points
 
-    for entry in entry_points(group="gentrace.profiles", name=name_or_path):
-        module, _, file = entry.value.partition(":")
-        try:
-            text = (resources.files(module) / (file or f"{name_or_path}.toml")).read_text("utf-8")
-        except (OSError, ImportError) as exc:
-            raise ProfileError(f"profile {name_or_path}: {entry.value}: {exc}") from None
-        return text, entry.value
-    known = sorted(path.stem for path in shipped.parent.glob("*.toml"))
-    raise ProfileError(
-        f"profile {name_or_path!r}: no such profile; shipped: {', '.join(known)}; "
-        "or give the path of a .toml file"
-    )
+def _usable(targets: Sequence[Target], reader: Reader) -> Sequence[Target]:
+    """The targets whose name is their own, whose role is known and whose spellings are meant."""
+    kept: dict[str, Target] = {}
+    for target in targets:
+        where = f"targets[{target.name}]"
+        if target.name in kept:
+            reader.fault(where, "this name is used twice")
+        elif target.role not in ROLES:
+            reader.fault(where, f"unknown role {target.role!r}{nearest(target.role, ROLES)}")
+        else:
+            wrong = [at for at in target.at if at.count(":") != 1 or not all(at.split(":"))]
+            for spelling in wrong:
+                reader.fault(where, f"{spelling!r} is not of the form module:qualname")
+            right = tuple(at for at in target.at if at not in wrong)
+            kept[target.name] = replace(target, at=right) if wrong else target
+    return list(kept.values())
 
 
 def load(name_or_path: str = "pixsim7", *, strict: bool = True) -> tuple[Profile, list[str]]:
     """Find and parse a profile: a shipped name, a path or an entry point's name.
 
     Raises:
-        ProfileError: as :func:`locate` and :func:`parse`.
+        ProfileError: as :func:`gentrace.core.profile_files.locate` and :func:`parse`.
     """
-    text, source = locate(name_or_path)
+    text, source = profile_files.locate(name_or_path)
     return parse(text, source, strict=strict)

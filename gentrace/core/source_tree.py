@@ -7,13 +7,10 @@ Nothing is imported or run. What is looked for, and what its absence means, is f
 from __future__ import annotations
 
 import ast
-import os
+import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-_DEPTH = 4
-_SKIPPED = frozenset({"node_modules", "site-packages", "venv", "env", "dist", "build", "data"})
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Statement = Function | ast.ClassDef | ast.Assign | ast.AnnAssign | ast.ImportFrom | ast.Import
@@ -70,7 +67,9 @@ class SourceTree:
         """The parsed file; None, and a word in :attr:`unreadable`, where it is no Python."""
         if path not in self._parsed:
             try:
-                self._parsed[path] = ast.parse(path.read_bytes(), filename=str(path))
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of the host's escapes, which are its own
+                    self._parsed[path] = ast.parse(path.read_bytes(), filename=str(path))
             except (OSError, SyntaxError, ValueError, RecursionError) as exc:
                 self.unreadable[path] = f"{type(exc).__name__}: {exc}"
                 self._parsed[path] = None
@@ -89,7 +88,9 @@ class SourceTree:
             if not isinstance(found.node, ast.ClassDef):
                 return None
             head, _, rest = rest.partition(".")
+            via = found.via
             found = next((m for m in self.methods(found) if m.name == head), None)
+            found = replace(found, via=via) if found else None
         return found
 
     def name(self, module: str, name: str) -> Definition | None:
@@ -153,41 +154,6 @@ class SourceTree:
                 return None
             found = Definition(held.module, held.name, held.file, held.node, via)
         return None if isinstance(found.node, ast.ImportFrom) else found
-
-
-def package_roots(path: Path, packages: Sequence[str]) -> list[Path]:
-    """The folders at, below or above ``path`` that one of the packages stands in.
-
-    The shallowest first; looked for at most four folders deep, past hidden and dependency folders.
-    """
-    heads = [package.split(".") for package in packages]
-    found = [
-        folder
-        for folder in (*path.parents[:3], *_folders(path))
-        if any(folder.joinpath(*parts).is_dir() for parts in heads)
-    ]
-    inside = [folder for folder in found if folder == path or path in folder.parents]
-    return inside or found[:1]
-
-
-def _folders(path: Path) -> Iterator[Path]:
-    level = [path]
-    for _ in range(_DEPTH):
-        below: list[Path] = []
-        for folder in level:
-            yield folder
-            try:
-                with os.scandir(folder) as entries:
-                    below += sorted(
-                        folder / entry.name
-                        for entry in entries
-                        if entry.is_dir(follow_symlinks=False)
-                        and not entry.name.startswith(".")
-                        and entry.name not in _SKIPPED
-                    )
-            except OSError:
-                continue
-        level = below
 
 
 def _statements(body: Sequence[ast.stmt]) -> Iterator[Statement]:

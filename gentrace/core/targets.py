@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from gentrace.core.errors import UsageError
+from gentrace.core import checkout as checkouts
+from gentrace.core.checkout import Checkout
 from gentrace.core.profile import Profile, Target
-from gentrace.core.source_tree import Definition, Function, SourceTree, package_roots
+from gentrace.core.source_tree import Definition, Function, SourceTree
 
 RESOLVED, ABSENT, MISSING = "resolved", "absent", "missing"
 
@@ -43,6 +44,8 @@ class Resolved:
         kind: class, async function, function or value.
         notes: what is worth knowing and no fault.
         problems: what keeps the target from working.
+        reason: why it is not there: not yet, named nowhere, or named elsewhere.
+        expected: it is optional, but the revision is of the time that had it.
     """
 
     target: Target
@@ -54,29 +57,76 @@ class Resolved:
     methods: tuple[Method, ...] = ()
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    reason: str = ""
+    expected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """A checkout and every target in it; ``unreadable`` files are no Python to this interpreter."""
+
+    checkout: Checkout
+    resolved: tuple[Resolved, ...]
+    unreadable: Mapping[Path, str]
 
 
 def resolve(profile: Profile, path: Path) -> list[Resolved]:
     """Every target of the profile, as the checkout at ``path`` has it.
 
     Raises:
-        UsageError: there is no such folder, or none of the profile's packages is in it.
+        UsageError: as :func:`inspect`.
     """
-    path = path.absolute()
-    if not path.is_dir():
-        raise UsageError(f"--host {path}: no such folder; give the root of the host's checkout")
-    roots = package_roots(path, profile.packages)
-    if not roots:
-        wanted = " or ".join(package.replace(".", "/") for package in profile.packages)
-        raise UsageError(
-            f"--host {path}: the profile {profile.name} looks for {wanted} there, and neither the "
-            "folder nor what lies below has it; is this the checkout's root?"
-        )
-    tree = SourceTree(roots)
-    return [_resolve(tree, profile, target) for target in profile.targets]
+    return list(inspect(profile, str(path)).resolved)
 
 
-def _resolve(tree: SourceTree, profile: Profile, target: Target) -> Resolved:
+def inspect(profile: Profile, host: str) -> Inspection:
+    """The checkout that ``host`` names (a folder, or ``LABEL=FOLDER``) and the targets in it.
+
+    Raises:
+        UsageError: there is no such folder, none of the profile's packages is in it, or they are
+            in it more than once.
+    """
+    checkout = checkouts.find(host, profile.packages, profile.name)
+    tree = SourceTree([checkout.root])
+    found = [_resolve(tree, checkout, profile, target) for target in profile.targets]
+    gone = [r for r in found if r.state != RESOLVED and not r.reason]
+    places = checkouts.mentions(checkout, (word for r in gone for word in _words(r.target)))
+    explained = [_explained(r, checkout, places) if r in gone else r for r in found]
+    return Inspection(checkout, tuple(explained), tree.unreadable)
+
+
+def _words(target: Target) -> list[str]:
+    """The names in a target's spellings: classes, functions and methods, but no modules."""
+    names = (part for at in target.at for part in at.rpartition(":")[2].split("."))
+    return list(dict.fromkeys(names))
+
+
+def _last(target: Target) -> list[str]:
+    """The last name of each spelling, which would outlive a move."""
+    return list(dict.fromkeys(at.rpartition(":")[2].rpartition(".")[2] for at in target.at))
+
+
+def _explained(r: Resolved, checkout: Checkout, places: Mapping[str, tuple[Path, int]]) -> Resolved:
+    """Why it is not there, as far as the revision's day and the checkout's words tell."""
+    target, day = r.target, checkout.day
+    early = bool(day and target.since and day < target.since)
+    late = bool(day and target.until and day > target.until)
+    when = [f"comes with {target.since}"] if early else []
+    when += [f"gone since {target.until}"] if late else []
+    nowhere = ", ".join(word for word in _words(target) if word not in places)
+    where = [f"{nowhere}: nowhere in this checkout"] if nowhere else []
+    where += [
+        f"{word} stands at {checkout.shown(places[word][0])}:{places[word][1]}"
+        for word in _last(target)
+        if word in places
+    ]
+    expected = bool(day and target.since) and not when
+    return replace(r, reason="; ".join([*when, *where]), expected=expected)
+
+
+def _resolve(tree: SourceTree, checkout: Checkout, profile: Profile, target: Target) -> Resolved:
+    if not target.at:
+        return Resolved(target, ABSENT, reason="switched off by the profile")
     spellings = target.spellings(profile.packages)
     if not any(spelling.startswith(".") for spelling in target.at) and not any(
         tree.file(module) for module, _ in spellings
@@ -95,7 +145,7 @@ def _resolve(tree: SourceTree, profile: Profile, target: Target) -> Resolved:
         passed_on = passed_on or replace(resolved, notes=(note, *resolved.notes))
     if passed_on is not None:
         return passed_on
-    why = tuple(_why_not(tree, spellings))
+    why = tuple(_why_not(tree, checkout, spellings))
     return Resolved(target, ABSENT if target.optional else MISSING, notes=why)
 
 
@@ -108,15 +158,17 @@ def _library(target: Target, spellings: Sequence[tuple[str, str]]) -> Resolved:
             resolved = _found(tree, target, f"{module}:{qualname}", found)
             note = "a library, found beside this interpreter and not in the checkout"
             return replace(resolved, notes=(note, *resolved.notes))
-    return Resolved(target, ABSENT, notes=("a library, not installed beside this interpreter",))
+    return Resolved(target, ABSENT, reason="a library, not installed beside this interpreter")
 
 
-def _why_not(tree: SourceTree, spellings: Iterable[tuple[str, str]]) -> Iterable[str]:
+def _why_not(
+    tree: SourceTree, checkout: Checkout, spellings: Iterable[tuple[str, str]]
+) -> Iterable[str]:
     for module, qualname in spellings:
         path = tree.file(module)
         if path is not None:
-            broken = tree.unreadable.get(path)
-            yield f"{path} cannot be parsed: {broken}" if broken else f"{path} has no {qualname}"
+            file, broken = checkout.shown(path), tree.unreadable.get(path)
+            yield f"{file} cannot be parsed: {broken}" if broken else f"{file} has no {qualname}"
 
 
 def _found(tree: SourceTree, target: Target, spelling: str, found: Definition) -> Resolved:

@@ -35,12 +35,34 @@ def as_object(found: Diagnosis) -> dict[str, Any]:
     }
 
 
-def print_diagnosis(to: Console, found: Diagnosis) -> None:
-    """The answer for people: what runs, the targets, the problems and how many of each."""
+def together(found: Sequence[Diagnosis]) -> dict[str, Any]:
+    """The answer of one or several checkouts; of several, each row names its own."""
+    answer: dict[str, Any] = {"processes": [], "checkouts": [], "targets": [], "problems": []}
+    for one in found:
+        assert one.checkout is not None
+        head, told = one.checkout, as_object(one)
+        answer["checkouts"].append(
+            {"label": head.label, "date": head.day or None, "root": str(head.root)}
+        )
+        for name in ("targets", "problems"):
+            own = {"checkout": head.label} if len(found) > 1 else {}
+            answer[name] += [{**row, **own} for row in told[name]]
+    return answer
+
+
+def print_diagnosis(to: Console, found: Diagnosis, *, brief: bool = False) -> None:
+    """The answer for people: what runs, the targets, the problems and how many of each.
+
+    Args:
+        brief: leave the targets out; they were written elsewhere.
+    """
+    if found.checkout is not None:
+        head = Text(f"{found.checkout.label} ", "bold")
+        write(to, head.append(str(found.checkout.root), "dim"))
     for process in _telling(found.processes):
         _print_process(to, process)
     telling = [row for row in found.targets if row["state"] != "patched"]
-    if telling:
+    if telling and not brief:
         _print_targets(to, telling)
     for problem in found.problems:
         style = "red" if problem.serious else "yellow"
@@ -81,8 +103,8 @@ def _print_targets(to: Console, rows: Sequence[Mapping[str, Any]]) -> None:
         line = Text(f"{state:8}", _STYLES.get(state, "dim"))
         line.append(f" {row['name']:{name_width}} ", "bold")
         place = _place(row.get("file"), row.get("line"), base)
-        if not place and row.get("since"):
-            place = f"comes with {row['since']}"
+        if not place:
+            place = str(row.get("reason") or "")
         if cell_len(line.plain) + cell_len(place) <= to.width:
             write(to, line.append(place, "" if row.get("file") else "dim"))
         else:

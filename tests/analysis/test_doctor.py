@@ -1,10 +1,13 @@
-"""Doctor's diagnoses of the processes that left a record."""
+"""Doctor's diagnoses: of a checkout, and of the processes that left a record."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 from gentrace.analysis import doctor
+from gentrace.core import profile, targets
 from gentrace.sources.processes import ProcessRecord
 
 
@@ -51,3 +54,57 @@ def test_a_late_target_is_a_remark_and_two_copies_of_the_host_are_a_problem() ->
     assert codes(process("api", package_file="/a"), process("worker", package_file="/b")) == [
         "package_differs"
     ]
+
+
+def of_host(root: Path, label: str, optional: str, **files: str) -> doctor.Diagnosis:
+    """A checkout with one target, ``m:C.f``, and these modules."""
+    loaded, _ = profile.parse(
+        'name = "shop"\npackages = ["app"]\n[[targets]]\nname = "x"\nrole = "status"\n'
+        f'at = [".m:C.f"]\nread = {{ id = ["args.id"] }}\n{optional}',
+        "shop.toml",
+    )
+    (root / "app").mkdir(exist_ok=True)
+    for name, text in files.items():
+        (root / "app" / f"{name}.py").write_text(text)
+    return doctor.of_host(loaded, targets.inspect(loaded, f"{label}={root}"))
+
+
+def test_a_required_target_that_is_not_there(tmp_path: Path) -> None:
+    found = of_host(tmp_path, "x", "", m="class D:\n    def f(self): ...\n")
+    (problem,) = found.problems
+    assert (problem.code, problem.serious, found.exit_code) == ("target_missing", True, 1)
+    assert problem.summary == (
+        "x (status) is nowhere: looked for app.m:C.f (C: nowhere in this checkout; "
+        "f stands at app/m.py:2; app/m.py has no C.f)"
+    )
+    assert 'extends = "shop"' in problem.fix
+    assert found.targets[0]["state"] == "missing"
+
+
+def test_an_optional_target_is_missed_at_a_revision_of_its_time(tmp_path: Path) -> None:
+    dated = 'optional = true\nsince = "2026-02-01"\nuntil = "2026-05-01"'
+    for label, reason, codes in (
+        ("2026-01-31", "comes with 2026-02-01; C, f: nowhere in this checkout", []),
+        ("2026-05-02", "gone since 2026-05-01; C, f: nowhere in this checkout", []),
+        ("2026-02-01", "C, f: nowhere in this checkout", ["target_gone"]),
+        ("undated", "C, f: nowhere in this checkout", []),
+    ):
+        found = of_host(tmp_path, label, dated, other="")
+        assert found.targets[0]["state"] == "absent"
+        assert found.targets[0]["reason"] == reason
+        assert [problem.code for problem in found.problems] == codes
+        assert found.exit_code == 0
+
+
+def test_an_argument_that_is_not_there_is_a_remark(tmp_path: Path) -> None:
+    found = of_host(tmp_path, "x", "", m="class C:\n    def f(self, name): ...\n")
+    assert [(p.code, p.serious) for p in found.problems] == [("target_mismatch", False)]
+    assert (found.targets[0]["state"], found.exit_code) == ("resolved", 0)
+
+
+def test_a_file_that_this_python_cannot_parse(tmp_path: Path) -> None:
+    found = of_host(tmp_path, "x", "optional = true", m="class C:\n    def f(:\n")
+    assert found.exit_code == 1
+    assert [problem.code for problem in found.problems] == ["file_unreadable"]
+    this = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
+    assert f"app/m.py is no Python that {this} can parse: SyntaxError" in found.problems[0].summary

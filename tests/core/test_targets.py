@@ -65,6 +65,25 @@ def test_the_newest_spelling_that_defines_it_wins(tmp_path: Path) -> None:
     assert alone.notes == ("app.new only imports it from app.old",)
 
 
+def test_a_method_of_a_class_that_is_passed_on_is_its_definers(tmp_path: Path) -> None:
+    host(tmp_path, new="from app.old import C\n", old="class C:\n  def f(self): ...\n")
+    assert resolve(tmp_path, ".new:C.f", ".old:C.f").spelling == "app.old:C.f"
+    alone = resolve(tmp_path, ".new:C.f")
+    assert (alone.spelling, place(alone)) == ("app.new:C.f", "old.py:3")
+    assert alone.notes[0] == "app.new only imports it from app.old"
+
+
+def test_a_target_may_be_switched_off(tmp_path: Path) -> None:
+    host(tmp_path, m="def f(): ...\n")
+    found = resolve(tmp_path)
+    assert (found.state, found.reason) == (targets.ABSENT, "switched off by the profile")
+
+
+def test_what_the_host_is_warned_of_is_not_ours(tmp_path: Path) -> None:
+    host(tmp_path, m="x = '\\d'\ndef f(): ...\n")
+    assert resolve(tmp_path, ".m:f").state == targets.RESOLVED
+
+
 def test_relative_imports_are_followed(tmp_path: Path) -> None:
     host(tmp_path, a__b="from ..c import g as f\n", c="def g(): ...\n")
     assert place(resolve(tmp_path, ".a.b:f")) == "c.py:2"
@@ -125,7 +144,9 @@ def test_a_library_is_looked_for_beside_this_interpreter(tmp_path: Path) -> None
     found = resolve(tmp_path, "rich.console:Console.print")
     assert found.state == targets.RESOLVED
     assert "library" in found.notes[0]
-    assert resolve(tmp_path, "no_such_library:f").state == targets.ABSENT
+    gone = resolve(tmp_path, "no_such_library:f")
+    assert gone.state == targets.ABSENT
+    assert gone.reason == "a library, not installed beside this interpreter"
 
 
 def test_the_checkout_may_be_named_from_within(tmp_path: Path) -> None:
