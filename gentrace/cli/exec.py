@@ -7,20 +7,20 @@ reads it only after the interpreter, and with it the hook, has started.
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+
+from gentrace.core import dotenv
 
 USAGE = """\
 usage: gentrace exec [--] COMMAND [ARGUMENT ...]
 
-Run COMMAND with GENTRACE=1. Variables GENTRACE_* and OTEL_* in ./.env that are not set yet are
-set for it too. Example: gentrace exec -- arq pixsim7.backend.main.workers.arq_worker.WorkerSettings
+Run COMMAND with GENTRACE=1. Variables GENTRACE_* and OTEL_* that are not set yet are taken from the
+nearest .env, here or in a folder above. Example:
+    gentrace exec -- arq pixsim7.backend.main.workers.arq_worker.WorkerSettings
 """
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
-_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$")
 _OURS = ("GENTRACE", "OTEL_")
 
 
@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     if not command:
         print(USAGE, end="", file=sys.stderr)
         return 2
-    env = environment(os.environ, Path(".env"))
+    env = environment(os.environ, dotenv.nearest(os.curdir))
     try:
         if os.name == "nt":
             return _wait(command, env)
@@ -57,42 +57,14 @@ def run(arguments: Sequence[str]) -> int:
         return NOT_EXECUTABLE
 
 
-def environment(current: Mapping[str, str], dotenv: Path) -> dict[str, str]:
+def environment(current: Mapping[str, str], path: str | None) -> dict[str, str]:
     """The command's environment: the current one, what ``.env`` adds to it, and GENTRACE=1."""
     env = dict(current)
-    try:
-        text = dotenv.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError:
-        text = ""
-    for name, value in parse(text).items():
+    for name, value in dotenv.read(path).items() if path else ():
         if name.startswith(_OURS):
             env.setdefault(name, value)
     env["GENTRACE"] = "1"
     return env
-
-
-def parse(text: str) -> dict[str, str]:
-    """The assignments of a ``.env`` file: ``[export ]KEY=VALUE``, quoted or not, with comments."""
-    found: dict[str, str] = {}
-    for line in text.splitlines():
-        match = _LINE.match(line)
-        if match and not line.lstrip().startswith("#"):
-            found[match[1]] = _value(match[2])
-    return found
-
-
-def _value(raw: str) -> str:
-    """A value without its quotes or its comment; double quotes know ``\\n`` and escapes."""
-    quote = raw[:1]
-    if quote in ("'", '"'):
-        pattern = r'"((?:[^"\\]|\\.)*)"' if quote == '"' else r"'([^']*)'"
-        match = re.match(pattern, raw)
-        if match:
-            inner = match[1]
-            if quote == '"':
-                inner = re.sub(r"\\(.)", lambda m: {"n": "\n", "t": "\t"}.get(m[1], m[1]), inner)
-            return inner
-    return "" if raw.startswith("#") else re.split(r"\s+#", raw, maxsplit=1)[0].strip()
 
 
 def _wait(command: list[str], env: Mapping[str, str]) -> int:

@@ -22,6 +22,12 @@ def switched_on(environ: Mapping[str, str] | None = None) -> bool:
     return value.strip().lower() in ON
 
 
+def switched_off(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether ``GENTRACE`` is set and refuses; unset or empty, it says nothing."""
+    value = (os.environ if environ is None else environ).get("GENTRACE", "")
+    return bool(value.strip()) and not switched_on(environ)
+
+
 def profile_name(environ: Mapping[str, str] | None = None) -> str:
     """``GENTRACE_PROFILE``, or pixsim7."""
     return (os.environ if environ is None else environ).get("GENTRACE_PROFILE", "") or "pixsim7"

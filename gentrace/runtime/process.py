@@ -39,7 +39,12 @@ class Process:
         self.renew()
 
     def renew(self) -> None:
-        """A new instance id (at start and after fork); the role is found out again."""
+        """A new instance id (at start and after fork); the role is found out again.
+
+        Until then a forked child's spans have the service's name of its parent.
+        """
+        self._parents_role = self.role or getattr(self, "_parents_role", "")
+        self.role = ""
         self._lock = threading.Lock()
         self.instance = str(uuid.uuid4())
         self.started_ns = time.time_ns()
@@ -55,10 +60,10 @@ class Process:
             if self.role:
                 return
             self.role = role
-        notices.say_once(
-            "start",
-            f"{__version__}: tracing as {self.shown_name()}, spans go to {self.destination}",
-        )
+        name, destination = self._shown()
+        notices.say_once("start", f"{__version__}: tracing as {name}, spans go to {destination}")
+        for problem in self.settings.problems:
+            notices.say_once(problem, problem)
         for listener in self.on_role:
             listener()
 
@@ -66,11 +71,28 @@ class Process:
         """``OTEL_SERVICE_NAME``, else ``<profile>-<role>``, else the profile's name."""
         if self.settings.service_name:
             return self.settings.service_name
-        return f"{self.profile.name}-{self.role}" if self.role else self.profile.name
+        role = self.role or self._parents_role
+        return f"{self.profile.name}-{role}" if role else self.profile.name
+
+    @property
+    def named(self) -> bool:
+        """Whether the service's name will not change any more for want of a role."""
+        return bool(self.role or self._parents_role)
 
     def shown_name(self) -> str:
         """The service's name as the spans have it (``OTEL_RESOURCE_ATTRIBUTES`` may set it)."""
         return str(self.resource().attributes.get("service.name", self.service_name()))
+
+    def _shown(self) -> tuple[str, str]:
+        """The service's name and where spans go; the host's own, where it has an SDK provider."""
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+
+        host = trace.get_tracer_provider()
+        if isinstance(host, TracerProvider):
+            name = host.resource.attributes.get("service.name", self.service_name())
+            return str(name), "the host's own tracer provider"
+        return self.shown_name(), self.destination
 
     def resource(self) -> Any:
         """The OpenTelemetry resource of every span of this process.
@@ -138,7 +160,10 @@ def _hashed(resource: Any) -> Any:
 def _detected() -> Any:
     from opentelemetry.sdk.resources import Resource
 
-    return Resource.create()
+    from gentrace.runtime.export.quiet import quietly
+
+    with quietly():
+        return Resource.create()
 
 
 def _cwd() -> str:

@@ -111,9 +111,11 @@ def _activate(name: str) -> None:
         for warning in warnings:
             notices.say_once(warning, f"{warning}; ignored")
 
+        from gentrace.runtime.hooks import instrumentors
         from gentrace.runtime.session import Session
 
         _session = Session(profile, settings.read())
+        instrumentors.watch(_session.engine)
         _session.install()
     except ImportError as exc:
         notices.say_once(
@@ -125,8 +127,8 @@ def _activate(name: str) -> None:
         _say_unusable(exc)
 
 
-def stop() -> None:
-    """Take the hooks out and see out what was recorded. Never raises."""
+def stop() -> list[str]:
+    """Take the hooks out and see out what was recorded; returns who keeps one. Never raises."""
     global _trigger, _session
     trigger, _trigger = _trigger, None
     if trigger is not None and trigger in sys.meta_path:
@@ -134,9 +136,10 @@ def stop() -> None:
     session, _session = _session, None
     if session is not None:
         try:
-            session.uninstall()
+            return session.uninstall()
         except Exception as exc:
             notices.swallowed("stop", exc)
+    return []
 
 
 def session() -> Session | None:

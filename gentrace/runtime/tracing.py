@@ -55,6 +55,16 @@ class Tracing:
             self._tracer = self.provider.get_tracer(OWN_SCOPE, __version__)
         return self._tracer
 
+    def flush(self, timeout_s: float) -> None:
+        """Flush the provider, where one was made: the host's has our spans in its own queue."""
+        flush = getattr(self._provider, "force_flush", None)
+        if flush is not None:
+            flush(int(timeout_s * 1000))
+
+    def close(self) -> None:
+        """Start nothing any more: what libraries keep of us makes spans that record nothing."""
+        self._make, self._provider, self._tracer = trace.NoOpTracerProvider, None, None
+
     def start(
         self,
         name: str,

@@ -42,6 +42,18 @@ def test_the_commands_environment(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_the_nearest_env_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("OTEL_SERVICE_NAME=above\nGENTRACE_SQL=off\n")
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    asked = ("--", sys.executable, "-S", "-c", PRINT)
+    above = {"GENTRACE": "1", "GENTRACE_SQL": "off", "OTEL_SERVICE_NAME": "above"}
+    assert run(inner, *asked).stdout.strip() == str(above)
+    (inner / ".env").write_text("OTEL_SERVICE_NAME=here\n")
+    here = {"GENTRACE": "1", "OTEL_SERVICE_NAME": "here"}
+    assert run(inner, *asked).stdout.strip() == str(here)
+
+
 @pytest.mark.parametrize("code", [0, 3, 77])
 def test_the_exit_code_is_the_commands(tmp_path: Path, code: int) -> None:
     assert run(tmp_path, sys.executable, "-S", "-c", f"raise SystemExit({code})").returncode == code
@@ -64,7 +76,7 @@ def test_wrong_use(tmp_path: Path) -> None:
 def test_it_imports_the_standard_library_only(tmp_path: Path) -> None:
     code = (
         "import sys; from gentrace.cli import exec\n"
-        "exec.environment({}, __import__('pathlib').Path('.env'))\n"
+        "exec.environment({}, '.env')\n"
         "third = {m.split('.')[0] for m in sys.modules} - set(sys.stdlib_module_names)\n"
         "print(sorted(m for m in third if not m.startswith('__')))"
     )
@@ -78,19 +90,5 @@ def test_windows_waits_and_hands_on_the_exit_code(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(exec_command.os, "name", "nt")
     command = [sys.executable, "-S", "-c", "raise SystemExit(9)"]
     monkeypatch.setattr(exec_command, "environment", lambda *_: dict(os.environ))
-    monkeypatch.setattr(exec_command, "Path", str)
+    monkeypatch.setattr(exec_command.dotenv, "nearest", lambda _: None)
     assert exec_command.run(["--", *command]) == 9
-
-
-def test_env_files() -> None:
-    text = "\n".join(
-        [
-            "# A=1", "A = plain  # comment", 'B="two words # kept"', "C='single \\n kept'",
-            'D="line\\nbreak \\"q\\""', "export E=", "F=a#b", "no assignment", "G=#", "1H=x",
-            "I=a=b", "A=last",
-        ]
-    )  # fmt: skip
-    assert exec_command.parse(text) == {
-        "A": "last", "B": "two words # kept", "C": "single \\n kept", "D": 'line\nbreak "q"',
-        "E": "", "F": "a#b", "G": "", "I": "a=b",
-    }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import sysconfig
@@ -15,7 +16,7 @@ from tests.support import programs
 from tests.support.programs import BIN, ROOT, clean_environment
 from tests.support.small_host import FOLDER
 
-PTH = "gentrace.pth"
+PTH, START = "gentrace.pth", "gentrace.start"
 LIBRARIES = sysconfig.get_paths()["purelib"]
 WHAT_RUNS = """
 import sys
@@ -59,13 +60,18 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return programs
 
 
+def _site_packages(programs: Path) -> Path:
+    code = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
+    return Path(run([str(programs / "python"), "-c", code], programs).stdout.strip())
+
+
 def test_the_wheel_has_the_switch_at_its_root(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        assert PTH in archive.namelist()
-        assert archive.read(PTH) == (ROOT / PTH).read_bytes()
+        for name in (PTH, START):
+            assert archive.read(name) == (ROOT / name).read_bytes()
         assert "gentrace/profiles/pixsim7.toml" in archive.namelist()
         tops = {name.partition("/")[0] for name in archive.namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"gentrace", PTH}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"gentrace", PTH, START}
 
 
 def test_an_editable_install_has_it_too(tmp_path: Path) -> None:
@@ -73,7 +79,26 @@ def test_an_editable_install_has_it_too(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, check=True)
     (built,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(built) as archive:
-        assert archive.read(PTH) == (ROOT / PTH).read_bytes()
+        for name in (PTH, START):
+            assert archive.read(name) == (ROOT / name).read_bytes()
+
+
+def test_python_3_15_calls_what_the_start_file_names(installed: Path, tmp_path: Path) -> None:
+    """It reads such a file in place of the .pth's import line; an older one may read both."""
+    lines = [line.strip() for line in (ROOT / START).read_text(encoding="utf-8").splitlines()]
+    (entry,) = [line for line in lines if line and not line.startswith("#")]
+    assert re.fullmatch(r"[\w.]+:[\w.]+", entry)
+    call = f"import pkgutil, sys; pkgutil.resolve_name({entry!r})()"
+    seen = "print(*(n for n in sys.modules if n.partition('.')[0] == 'gentrace'))"
+    python = str(installed / "python")
+    for options in ([], ["-I", "-S"]):  # without site the .pth is not read
+        sees = f"import sys; sys.path.append({str(_site_packages(installed))!r}); {call}; {seen}"
+        off = run([python, *options, "-c", sees], tmp_path).stdout.split()
+        on = run([python, *options, "-c", sees], tmp_path, {"GENTRACE": "1"}).stdout.split()
+        assert off == []
+        assert "gentrace.runtime.startup" in on
+    once = f"{call}; {call}; print(sum(type(f).__name__ == '_Trigger' for f in sys.meta_path))"
+    assert run([python, "-c", once], tmp_path, {"GENTRACE": "1"}).stdout == "1\n"
 
 
 def test_an_installed_wheel_switches_on(installed: Path, tmp_path: Path) -> None:

@@ -30,6 +30,9 @@ else:
 main()
 """
 IMPORTED = "import os; os.environ['GENTRACE'] = '1'; import gentrace"  # as load_dotenv would
+HOST = "pixsim7.backend.main"
+MIDDLE = f"import {HOST}.services.generation.creation, {HOST}.services.provider; {IMPORTED}"
+AFTER = f"import {HOST}.main, {HOST}.workers.arq_worker; {IMPORTED}"
 CALLED = "import gentrace; assert gentrace.instrument(); assert gentrace.instrument()"
 
 
@@ -116,15 +119,17 @@ def test_by_exec(host: SmallHost, received: OtlpReceiver) -> None:
     check_one(host, received, {}, [*through, *UVICORN], [*through, *ARQ])
 
 
-def test_by_an_import_where_there_is_no_pth(
+@pytest.mark.parametrize("first", [IMPORTED, MIDDLE, AFTER], ids=["before", "middle", "after"])
+def test_by_an_import_before_in_the_middle_of_and_after_the_hosts(
     host: SmallHost,
     received: OtlpReceiver,
     without_pth: tuple[str, Mapping[str, str]],
     tmp_path: Path,
+    first: str,
 ) -> None:
     python, env = without_pth
     starter = tmp_path / "start.py"
-    starter.write_text(STARTER.format(first=IMPORTED))
+    starter.write_text(STARTER.format(first=first))
     api, worker = ([python, str(starter), *module[1:]] for module in MODULES)
     check_one(host, received, env, api, worker)
 
@@ -168,6 +173,26 @@ def test_every_reloaded_child_is_traced_anew(
     assert all(len(pids) == 1 for pids in processes.values())
     assert processes[first].isdisjoint(processes[second])
     assert {program.pid}.isdisjoint(processes[first] | processes[second])
+
+
+def test_a_worker_that_is_started_over_stays_traced(
+    host: SmallHost, received: OtlpReceiver, tmp_path: Path
+) -> None:
+    watched = tmp_path / "watched.py"
+    watched.touch()
+    worker = [*ARQ, "--watch", str(tmp_path)]
+    received.clear()
+    with host.running({"GENTRACE": "1"}, worker=worker) as (_, program):
+        parts = reading.OF_THE_API | reading.OF_THE_WORKER
+        first = str(host.run()["id"])
+        received.wait_for(reading.complete([first], parts))
+        started = program.text().count("worker_started")
+        watched.write_text("changed = True\n")
+        program.wait_until(lambda: program.text().count("worker_started") > started, "over")
+        second = str(host.run()["id"])
+        spans = received.wait_for(reading.complete([first, second], parts))
+        assert len(said_by(program)) == 1  # the same process
+    assert len(reading.by_trace(spans)) == 2
 
 
 def test_each_of_several_workers_of_uvicorn_is_traced(

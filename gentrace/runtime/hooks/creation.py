@@ -24,6 +24,7 @@ from gentrace.runtime import context, reading
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.guard import Call
+from gentrace.runtime.hooks import host_requests
 from gentrace.runtime.hooks.base import BaseHook, Observed
 from gentrace.runtime.hooks.redis import Probe, probe
 from gentrace.runtime.tracing import below, link, type_name
@@ -67,8 +68,11 @@ class CreateHook(BaseHook):
             names.MODEL: self.text("model", call),
             names.USER_ID: self.text("user", call),
         }
-        run = ambient.run if ambient is not None else None
-        if ambient is not None and ambient.kind == "request" and run and not run.owned:
+        if ambient is None:
+            run = host_requests.take(self.engine.profile.trust_incoming)
+        else:
+            run = ambient.run if ambient.kind == "request" else None
+        if run is not None and not run.owned:
             span = self.tracing.start(names.CREATE_GENERATION, run, attributes=attributes)
         else:
             run = Run()
@@ -170,7 +174,8 @@ def _ambient_links(ambient: Scope | None) -> list[trace.Link]:
     current = trace.get_current_span().get_span_context()
     if not current.is_valid:
         return []
-    kind = names.LINK_REQUEST if ambient and ambient.caller == "request" else names.LINK_CHAIN
+    in_request = ambient.caller == "request" if ambient else host_requests.at_work()
+    kind = names.LINK_REQUEST if in_request else names.LINK_CHAIN
     return [link(current, kind)]
 
 

@@ -16,33 +16,37 @@ from urllib.parse import urlsplit
 from opentelemetry import trace
 
 from gentrace.runtime.engine import Engine
-from gentrace.runtime.hooks.instrumentors import use
+from gentrace.runtime.hooks.instrumentors import INSTRUMENTATIONS, once_complete, use
 from gentrace.runtime.tracing import GatedTracerProvider
 
-# The host's library -> the instrumentation's module and class
+# The host's library -> its instrumentation's class
 LIBRARIES = {
-    "httpx": ("opentelemetry.instrumentation.httpx", "HTTPXClientInstrumentor"),
-    "requests": ("opentelemetry.instrumentation.requests", "RequestsInstrumentor"),
-    "aiohttp": ("opentelemetry.instrumentation.aiohttp_client", "AioHttpClientInstrumentor"),
+    "httpx": "HTTPXClientInstrumentor",
+    "requests": "RequestsInstrumentor",
+    "aiohttp": "AioHttpClientInstrumentor",
 }
 
 
 def install(engine: Engine, module: ModuleType) -> None:
     """Instrument the library, where its instrumentation is installed and nobody else did."""
+    library = module.__name__
+    once_complete(engine, library, lambda: _instrument(engine, library))
+
+
+def _instrument(engine: Engine, library: str) -> None:
     try:
-        instrumentation: Any = importlib.import_module(LIBRARIES[module.__name__][0])
+        instrumentation: Any = importlib.import_module(INSTRUMENTATIONS[library])
     except ImportError:
-        engine.libraries[module.__name__] = "its instrumentation is not installed"
+        engine.libraries[library] = "its instrumentation is not installed"
         return
-    instrumentor = getattr(instrumentation, LIBRARIES[module.__name__][1])()
+    instrumentor = getattr(instrumentation, LIBRARIES[library])()
     original = instrumentation.inject
 
     def restore() -> None:
         instrumentation.inject = original
 
     instrumentation.inject = _injecting(engine, original)
-    provider = GatedTracerProvider(engine.tracing)
-    if not use(engine, module.__name__, instrumentor, provider, restore):
+    if not use(engine, library, instrumentor, GatedTracerProvider(engine.tracing), restore):
         restore()
 
 

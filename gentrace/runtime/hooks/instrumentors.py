@@ -9,18 +9,72 @@ Observed on: opentelemetry-instrumentation 0.66b.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 from weakref import WeakSet
 
 from opentelemetry import context as otel_context
 from opentelemetry.instrumentation import utils as instrumentation_utils
+from opentelemetry.instrumentation.dependencies import DependencyConflictError
 from opentelemetry.metrics import NoOpMeterProvider
 
+from gentrace.runtime import notices
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.tracing import GatedTracerProvider
 
 BY_HOST = "instrumented by the host"
+INSTRUMENTATIONS = {
+    library: f"opentelemetry.instrumentation.{name}"
+    for library, name in {
+        "fastapi": "fastapi",
+        "sqlalchemy": "sqlalchemy",
+        "httpx": "httpx",
+        "requests": "requests",
+        "aiohttp": "aiohttp_client",
+    }.items()
+}
+"""The library -> the module of its instrumentation."""
+
+_waiting: dict[str, list[Callable[[], None]]] = {}
+
+
+def watch(engine: Engine) -> None:
+    """Notice when an instrumentation's module has been imported; nothing is imported for it."""
+    _waiting.clear()
+    for name in INSTRUMENTATIONS.values():
+        engine.arrivals.await_module(name, _complete)
+
+
+def _complete(module: ModuleType) -> None:
+    for work in _waiting.pop(module.__name__, ()):
+        work()
+
+
+def once_complete(engine: Engine, library: str, work: Callable[[], None]) -> None:
+    """Do the work that needs the library's instrumentation, as soon as that can be imported.
+
+    Where the host imports an instrumentation before the library, the library arrives in the middle
+    of it: its names are not there yet.
+    """
+    name = INSTRUMENTATIONS[library]
+    spec: Any = getattr(sys.modules.get(name), "__spec__", None)
+    if not getattr(spec, "_initializing", False):
+        work()
+        return
+
+    def later() -> None:
+        if not engine.active:
+            return
+        try:
+            work()
+        except DependencyConflictError as exc:
+            engine.libraries[library] = str(exc)
+        except Exception as exc:
+            notices.swallowed(f"hook {library}", exc)
+
+    _waiting.setdefault(name, []).append(later)
 
 
 def use(

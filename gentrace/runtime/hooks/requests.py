@@ -20,14 +20,22 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import Span, SpanKind
 
 from gentrace.core import names
-from gentrace.runtime import context, process
+from gentrace.runtime import context, copies, process
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.engine import Engine
-from gentrace.runtime.hooks.arq_worker import flush_off_loop
-from gentrace.runtime.hooks.instrumentors import BY_HOST, see_to_extract, step_back_from_apps, use
+from gentrace.runtime.flushing import flush_off_loop
+from gentrace.runtime.hooks.applications import Applications
+from gentrace.runtime.hooks.instrumentors import (
+    BY_HOST,
+    once_complete,
+    see_to_extract,
+    step_back_from_apps,
+    use,
+)
 from gentrace.runtime.tracing import GatedTracer, GatedTracerProvider, link
 
 _opened: ContextVar[list[Scope]] = ContextVar("gentrace.requests.opened")
+STARTED_BEFORE = "an application that had started before us is not traced"
 _STATUS_CODES = ("http.status_code", "http.response.status_code")
 
 
@@ -105,10 +113,12 @@ class Requests:
 
     def see_to(self, app: Any) -> None:
         """An application made of a FastAPI that was imported before us is instrumented late."""
-        instrumented = getattr(app, "_is_instrumented_by_opentelemetry", False)
-        if instrumented or app.middleware_stack is not None:
+        if getattr(app, "_is_instrumented_by_opentelemetry", False):
             return
         if self.engine.libraries.get("fastapi") == BY_HOST:
+            return
+        if app.middleware_stack is not None:  # its middlewares would be made anew
+            self.engine.libraries["fastapi"] = STARTED_BEFORE
             return
         from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
@@ -132,6 +142,8 @@ class Requests:
         **_options: Any,
     ) -> Span | None:
         """The SERVER span of a request, or a late one; None for what is no request's span."""
+        if not self.engine.active:
+            return trace.INVALID_SPAN  # an application that outlived our hooks
         given: dict[str, Any] = dict(attributes or {})
         method = given.get("http.request.method") or given.get("http.method")
         if method is None and not given.get("http.route") and not given.get("http.scheme"):
@@ -139,7 +151,7 @@ class Requests:
         if context.recording() is not None:
             # an application mounted in another: one SERVER span
             return trace.NonRecordingSpan(trace.get_current_span().get_span_context())
-        if not self.engine.active or not self._named(str(method).upper(), given):
+        if not self._named(str(method).upper(), given):
             return LateSpan(tracer, name, given)
         incoming = trace.get_current_span(parent).get_span_context()
         trusted = self.engine.profile.trust_incoming and incoming.is_valid
@@ -163,6 +175,8 @@ class Requests:
 
     def entered(self, span: Span, _asgi: Any) -> None:
         """The request is about to reach the host: open its scope (left with the request)."""
+        if self.guard.off:
+            return
         try:
             self._enter(span)
             self.guard.passed()
@@ -212,13 +226,11 @@ async def _closing(request: Any) -> None:
 
 def install(engine: Engine, module: ModuleType) -> None:
     """Give FastAPI its instrumentation, with our provider."""
-    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
-
     requests = Requests(engine)
     owner = module.applications.FastAPI
 
     def call(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
-        if not engine.active or len(args) != 3:
+        if requests.guard.off or len(args) != 3:
             return wrapped(*args, **kwargs)
         try:
             engine.process.become(process.API)
@@ -231,6 +243,24 @@ def install(engine: Engine, module: ModuleType) -> None:
         return request if args[0].get("type") == "lifespan" else _closing(request)
 
     engine.replace(owner, "__call__", call)
+    once_complete(engine, "fastapi", lambda: _instrument(engine, module, requests))
+
+
+def _instrument(engine: Engine, module: ModuleType, requests: Requests) -> None:
+    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+
     step_back_from_apps(engine, FastAPIInstrumentor)
     see_to_extract(engine)
-    use(engine, "fastapi", FastAPIInstrumentor(), requests.provider, **requests.options)
+    apps = Applications()
+    used = use(
+        engine,
+        "fastapi",
+        FastAPIInstrumentor(),
+        requests.provider,
+        apps.give_back,
+        **requests.options,
+    )
+    if used:
+        names = {id(module.FastAPI): module.applications.FastAPI}
+        engine.undo.append(lambda: copies.give_back(names, engine.profile.packages))
+        engine.undo.append(apps.note)  # what is appended last is undone first
