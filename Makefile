@@ -52,7 +52,7 @@ $(BIN)/python:
 	    && $(PYTHON) -m pip --python $(BIN)/python install --quiet -c constraints.txt pip; }
 
 # pip of constraints.txt first: older ones know no --group.
-$(FOR_DEMO): pyproject.toml constraints.txt constraints-host.txt hatch_build.py gentrace.pth | $(BIN)/python
+$(FOR_DEMO): pyproject.toml constraints.txt constraints-host.txt hatch_build.py gentrace.pth gentrace.start | $(BIN)/python
 	@echo "filling $(VENV) (once; a minute or two of downloads)"
 	@$(PIP_INSTALL) pip
 	@$(PIP_INSTALL) --build-constraint constraints.txt -e '.[cli]' --group examples

@@ -1,7 +1,8 @@
 """Real servers for the tests and the demo: finds them, and installs or builds the missing ones.
 
 Redis and PostgreSQL are the distribution's packages; Jaeger is built by Go from the pinned module
-in `tools/jaeger`. Standard library only. `tools/servers.py` starts what this finds.
+in `tools/jaeger`; the releases of ARQ that the queue is tried on come by pip
+(`tools/arq_releases.py`). Standard library only. `tools/servers.py` starts what this finds.
 
     python -m tools.services install [NAME ...]     what `make services` runs
     python -m tools.services where NAME             prints the path of the executable
@@ -25,6 +26,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from tools import arq_releases
 
 TOOLS = Path(__file__).resolve().parent
 EXE = ".exe" if os.name == "nt" else ""
@@ -221,6 +224,12 @@ SERVICES = {
         ),
         Service(
             "jaeger", JAEGER.find, JAEGER.build, "install Go 1.22 or newer, then `make services`"
+        ),
+        Service(
+            "arq",
+            lambda: arq_releases.find(cache_folder()),
+            lambda: arq_releases.install(cache_folder(), _run),
+            "`make services` installs the other releases of ARQ by pip",
         ),
     )
 }

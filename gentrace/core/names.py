@@ -152,7 +152,8 @@ JOB_OUTCOME = _attribute(
     "generation.job.outcome",
     "string",
     "CONSUMER",
-    "succeeded, failed, retry, interrupted, aborted, timeout, not_found or max_tries",
+    "succeeded, failed, retry, interrupted (to be run again), aborted, timeout, not_found, "
+    "max_tries, expired or corrupt (its payload)",
 )
 JOB_STATUS = _attribute(
     "generation.job.status", "string", "process_generation", "the status the host's job returned"

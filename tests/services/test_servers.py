@@ -33,8 +33,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import Link, SpanKind, StatusCode
 
 from tests.support.otlp_receiver import Behaviour, OtlpReceiver, read_spans, receiver
-from tools import servers
-from tools.services import no_daemon_starts
+from tools import arq_releases, servers
+from tools.services import CannotInstall, no_daemon_starts
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,6 +64,36 @@ def exporter_to(target: OtlpReceiver | servers.JaegerServer, protocol: str) -> S
         return GrpcExporter(endpoint=grpc, insecure=True, timeout=2)
     compression = Compression.Gzip if protocol == "http+gzip" else Compression.NoCompression
     return HttpExporter(endpoint=f"{http}/v1/traces", timeout=2, compression=compression)
+
+
+@pytest.mark.service("arq")
+@pytest.mark.parametrize(("release", "redis_release"), arq_releases.RELEASES.items())
+def test_each_release_of_arq_is_the_one_that_is_imported(release: str, redis_release: str) -> None:
+    program = "import arq.version, redis; print(arq.version.VERSION, redis.__version__)"
+    command = [sys.executable, "-W", "error", "-c", program]
+    path = {"PYTHONPATH": str(servers.find("arq") / release)}
+    done = subprocess.run(
+        command, env={**os.environ, **path}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.split() == [release, redis_release], done.stderr
+
+
+def test_releases_of_arq_that_are_half_installed_are_not_there(tmp_path: Path) -> None:
+    asked: list[list[str]] = []
+
+    def run(command: list[str], *, env: dict[str, str]) -> None:
+        asked.append(command)
+        if len(asked) == 2:
+            raise CannotInstall("no network")
+
+    with pytest.raises(CannotInstall):
+        arq_releases.install(tmp_path, run)
+    assert arq_releases.find(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+    arq_releases.install(tmp_path, run)
+    assert arq_releases.find(tmp_path) == arq_releases.folder(tmp_path)
+    arq_releases.install(tmp_path, run)  # and once more is no harm
+    assert list(tmp_path.iterdir()) == [arq_releases.folder(tmp_path)]
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """A generation's job when it is called directly, without an ARQ worker around it.
 
-Inside a worker the try is recorded there (hooks/arq_worker.py), where its true outcome is known.
+Inside a worker the try is recorded there (hooks/arq_job.py), where its true outcome is known.
 
 Observed on: host revisions 2025-12-05 and 2026-07-02.
 """
@@ -15,7 +15,7 @@ from gentrace.core import names
 from gentrace.runtime import context
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.guard import Call
-from gentrace.runtime.hooks.arq_worker import working
+from gentrace.runtime.hooks.arq_outcome import working
 from gentrace.runtime.hooks.base import BaseHook, Observed
 from gentrace.runtime.tracing import below
 

@@ -2,7 +2,7 @@
 
 One PRODUCER span an enqueue, whichever of them is reached: a lease of the host that is held ends
 before ARQ is asked, a job id that ARQ has already makes it answer None. The carrier goes into
-the serialised job, never into its arguments.
+the serialised job, never into its arguments; whose job it is, is kept under its id besides.
 
 Observed on: arq 0.25 to 0.28.
 """
@@ -24,6 +24,7 @@ from gentrace.runtime.context import Run
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks.base import BaseHook, Observed
+from gentrace.runtime.runs import jobs
 
 ENQUEUED, DUPLICATE, LEASED, ERROR = "enqueued", "duplicate", "leased", "error"
 
@@ -116,8 +117,14 @@ class ArqEnqueueHook(EnqueueHook):
             return None
         return reading.text(job.generation_in(arguments.get("args", ()), call.kwargs))
 
-    def before(self, call: Call) -> Observed | None:
+    def _function(self, call: Call) -> str:
+        """The job's name; the declared one where ARQ knows it by its import path."""
         function = str(call.arguments.get("function", ""))
+        job = self.engine.profile.job(function)
+        return function if job is None else job.function
+
+    def before(self, call: Call) -> Observed | None:
+        function = self._function(call)
         outer = enqueuing.get()
         generation_id = self._generation(call)
         if outer is not None and outer.function == function:
@@ -135,7 +142,10 @@ class ArqEnqueueHook(EnqueueHook):
             state = self.start(run, function)
         self._describe(state, call)
         assert state.span is not None
-        state.detail["reset"] = carrier.outgoing.set(carrier.inject(state.span))
+        fields = carrier.inject(state.span)
+        reader = getattr(call.instance, "job_deserializer", None)
+        state.detail["fields"] = fields
+        state.detail["reset"] = carrier.outgoing.set(carrier.Outgoing(fields, reader))
         if state.run is not None and generation_id is not None:
             job = self.engine.profile.job(function)
             if job is not None and job.own:
@@ -160,6 +170,10 @@ class ArqEnqueueHook(EnqueueHook):
         job_id = reading.text(getattr(result, "job_id", call.kwargs.get("_job_id")))
         if job_id is not None:
             state.span.set_attribute(names.MESSAGING_MESSAGE_ID, job_id)
+        generation_id = state.run.generation_id if state.run is not None else None
+        if outcome == ENQUEUED and job_id is not None and generation_id is not None:
+            job = jobs.Kept(self._function(call), generation_id, state.detail["fields"])
+            jobs.keep(self.engine.store, job_id, job, _payload_life_s(call))
 
     def failed(self, state: Observed, call: Call, exc: BaseException) -> None:
         assert state.span is not None
@@ -195,12 +209,21 @@ def _deferral_s(by: Any, until: Any) -> float | None:
     return None
 
 
+def _payload_life_s(call: Call) -> float:
+    """For how long ARQ keeps the job's payload."""
+    given = call.kwargs.get("_expires")
+    if given:
+        return given.total_seconds() if isinstance(given, timedelta) else float(given)
+    deferred_s = _deferral_s(call.kwargs.get("_defer_by"), call.kwargs.get("_defer_until")) or 0.0
+    return deferred_s + getattr(call.instance, "expires_extra_ms", 86_400_000) / 1000
+
+
 def install(engine: Engine, module: ModuleType) -> None:
     """Let the carrier into the job where ``arq.connections`` serialises it; learn its Redis."""
     guard = engine.guard("arq carrier")
 
     def serialize(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
-        if not carrier.outgoing.get() or guard.off:
+        if carrier.outgoing.get() is None or guard.off:
             return wrapped(*args, **kwargs)
         import pickle
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -153,8 +154,6 @@ async def test_a_lease_met_by_a_cron_is_silent_and_an_enqueue_names_the_cron(
 
 
 def _nothing() -> Any:
-    from datetime import timedelta
-
     return timedelta(0)
 
 
@@ -166,6 +165,30 @@ async def test_a_deferred_job_says_for_how_long(host: SmallHost) -> None:
     redis = await pool(host)
     await queue.enqueue_generation_retry_job(redis, 1, defer_seconds=9)
     assert attributes(host.named(ENQUEUE)[-1])[names.ENQUEUE_DEFER] == 9.0
+    await redis.aclose()
+
+
+@pytest.mark.parametrize(
+    ("options", "life_s"),
+    [
+        ({}, 86_400),
+        ({"_expires": 60}, 60),
+        ({"_expires": timedelta(minutes=2), "_defer_by": 30}, 120),
+        ({"_defer_by": timedelta(hours=1)}, 86_400 + 3600),
+    ],
+)
+async def test_whose_job_it_is_is_kept_a_day_longer_than_the_job(
+    host: SmallHost, options: dict[str, Any], life_s: int
+) -> None:
+    await host.create()
+    redis = await pool(host)
+    await redis.enqueue_job("process_generation", generation_id=1, _job_id="one", **options)
+    host.elsewhere()
+    with host.redis as client:
+        payload_s: Any = client.ttl("arq:job:one")
+        kept_s: Any = client.ttl("gentrace:pixsim7:job:one")
+    assert life_s - 5 <= payload_s <= life_s
+    assert life_s - 5 <= kept_s - 86_400 <= life_s
     await redis.aclose()
 
 
