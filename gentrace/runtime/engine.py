@@ -8,6 +8,7 @@ from typing import Any
 
 from gentrace.core.profile import Profile
 from gentrace.core.settings import Settings
+from gentrace.runtime.arrivals import Arrivals
 from gentrace.runtime.export.pipeline import Pipeline
 from gentrace.runtime.guard import Guard
 from gentrace.runtime.process import Process
@@ -30,21 +31,32 @@ class Engine:
     libraries: dict[str, str] = field(default_factory=dict[str, str])
     undo: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
     on_end: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+    on_hook_off: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+    arrivals: Arrivals = field(default_factory=Arrivals)
     active: bool = True
 
     def guard(self, name: str) -> Guard:
         """The guard of that hook, one for all its calls."""
-        return self.guards.setdefault(name, Guard(name))
+        return self.guards.setdefault(name, Guard(name, self._hook_off))
+
+    def _hook_off(self) -> None:
+        for listener in self.on_hook_off:
+            listener()
+
+    def is_active(self) -> bool:
+        """Whether the hooks are in; copies of them that are left afterwards pass through."""
+        return self.active
 
     def replace(self, owner: Any, name: str, wrapper: Wrapper) -> None:
         """Put a wrapper round ``owner.name`` until uninstrument."""
-        undo = replace(owner, name, wrapper)
+        undo = replace(owner, name, wrapper, self.is_active)
         if undo is not None:
             self.undo.append(undo)
 
     def flush(self, timeout_s: float) -> None:
         """Write out what has ended, in the end to the spool (blocking; off the event loop)."""
         self.pipeline.see_out(timeout_s)
+        self.tracing.flush(timeout_s)
 
     def ending(self) -> None:
         """The host is shutting down and may be gone without another word."""

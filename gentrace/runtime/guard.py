@@ -6,6 +6,7 @@ host's call stands bare between two guards. A hook that keeps failing switches i
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -19,12 +20,19 @@ MAX_FAILURES = 20
 
 
 class Guard:
-    """Counts one hook's failures and switches it off after :data:`MAX_FAILURES` in a row."""
+    """Counts one hook's failures and switches it off after :data:`MAX_FAILURES` in a row.
 
-    __slots__ = ("failures", "name", "off", "total")
+    Attributes:
+        off: the hook passes its calls straight through.
+        gave_up: that is because it kept failing.
+        on_off: told when it gives up; it must not raise.
+    """
 
-    def __init__(self, name: str) -> None:
+    __slots__ = ("failures", "gave_up", "name", "off", "on_off", "total")
+
+    def __init__(self, name: str, on_off: Callable[[], None] | None = None) -> None:
         self.name, self.failures, self.total, self.off = name, 0, 0, False
+        self.gave_up, self.on_off = False, on_off
 
     def failed(self, exc: Exception) -> None:
         """Our work failed: count it, say it once, switch off when it goes on."""
@@ -32,11 +40,13 @@ class Guard:
         self.total += 1
         notices.swallowed(f"hook {self.name}", exc)
         if self.failures >= MAX_FAILURES and not self.off:
-            self.off = True
+            self.off = self.gave_up = True
             notices.say_once(
                 f"off:{self.name}",
                 f"hook {self.name} failed {self.failures} times in a row and is switched off",
             )
+            if self.on_off is not None:
+                self.on_off()
 
     def passed(self) -> None:
         """Our work went well: failures in a row start again at none."""
@@ -52,6 +62,11 @@ def _signature(function: Any) -> tuple[inspect.Signature | None, str | None]:
         return None, None
     rest = inspect.Parameter.VAR_KEYWORD
     return signature, next((n for n, p in signature.parameters.items() if p.kind is rest), None)
+
+
+def forget() -> None:
+    """Forget the functions that were seen (they are the host's)."""
+    _signature.cache_clear()
 
 
 class Call:
@@ -126,6 +141,16 @@ class _Started:
             self.coroutine.close()
 
 
+def _cancel_at_the_next_await() -> None:
+    """Hand on a cancellation that came while we waited: no more and no fewer than there were."""
+    task = asyncio.current_task()
+    if task is None:
+        return
+    if task.cancelling():
+        task.uncancel()
+    task.cancel()
+
+
 def around(name: str, hook: Hook, guard: Guard, original: Any) -> Callable[..., Any]:
     """A wrapt wrapper that lets ``hook`` observe the calls of ``original``.
 
@@ -142,15 +167,23 @@ def around(name: str, hook: Hook, guard: Guard, original: Any) -> Callable[..., 
             return None
         if state is None:
             guard.passed()
-        return state
+            return None
+        return state, outside
 
-    def leave(state: Any, work: Callable[[], None], well: bool = True) -> None:
-        for step in (work, lambda: hook.settle(state)):
-            try:
-                step()
-            except Exception as exc:
-                guard.failed(exc)
-                well = False
+    def leave(entered: Any, work: Callable[..., None], call: Call, what: Any, well: bool) -> None:
+        # `what` stays an argument: in a closure, the host's exception would hold itself alive
+        state, outside = entered
+        try:
+            work(state, call, what)
+        except Exception as exc:
+            guard.failed(exc)
+            well = False
+        try:
+            hook.settle(state)
+        except Exception as exc:
+            guard.failed(exc)
+            otel_context.attach(outside)
+            well = False
         if well:
             guard.passed()
 
@@ -159,19 +192,20 @@ def around(name: str, hook: Hook, guard: Guard, original: Any) -> Callable[..., 
         if hook.waits:
             try:
                 await hook.prepare(call)
+            except asyncio.CancelledError:
+                _cancel_at_the_next_await()  # it was meant for the host's call, which now begins
             except Exception as exc:
                 guard.failed(exc)
                 well = False
-        state = enter(call)
-        if state is None:
+        entered = enter(call)
+        if entered is None:
             return await started.coroutine
         try:
             result = await started.coroutine
         except BaseException as exc:
-            error = exc
-            leave(state, lambda: hook.failed(state, call, error), well)
+            leave(entered, hook.failed, call, exc, well)
             raise
-        leave(state, lambda: hook.after(state, call, result), well)
+        leave(entered, hook.after, call, result, well)
         return result
 
     def asynchronous(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
@@ -186,16 +220,15 @@ def around(name: str, hook: Hook, guard: Guard, original: Any) -> Callable[..., 
         if guard.off:
             return wrapped(*args, **kwargs)
         call = Call(name, wrapped, instance, args, kwargs)
-        state = enter(call)
-        if state is None:
+        entered = enter(call)
+        if entered is None:
             return wrapped(*args, **kwargs)
         try:
             result = wrapped(*args, **kwargs)
         except BaseException as exc:
-            error = exc
-            leave(state, lambda: hook.failed(state, call, error))
+            leave(entered, hook.failed, call, exc, True)
             raise
-        leave(state, lambda: hook.after(state, call, result))
+        leave(entered, hook.after, call, result, True)
         return result
 
     # a decorator may be a plain function that returns the coroutine of what it decorates

@@ -1,30 +1,32 @@
 """Puts a hook round each of the profile's targets as its module finishes importing, and back.
 
-A function is wrapped where it is defined and nowhere else: importers copy the wrapped one, and a
-re-exported name is never wrapped twice. Class methods are replaced in the class that has them.
+A function is wrapped where it is defined: importers copy the wrapped one, and a re-exported name is
+never wrapped twice; the copies that were taken before are runtime/importers.py's. Class methods are
+replaced in the class that has them.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import inspect
-import sys
 from collections import defaultdict
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-import wrapt
-
 from gentrace.core.profile import Target
+from gentrace.runtime import notices
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.guard import Hook, around
+from gentrace.runtime.importers import Importers, Wrapped
 from gentrace.runtime.wrapping import replace
 
 PATCHED, LATE, MISSING, ABSENT = "patched", "late", "missing", "absent"
 # What is done with a target's object: role -> (engine, target, module, object)
 Watcher = Callable[[Engine, Target, ModuleType, Any], None]
 HookFactory = Callable[[Engine, Target, str], Hook]
+# Roles whose functions the worker's hooks see, whatever copy it runs
+_SEEN_BY_WORKER = frozenset({"job", "cron"})
 
 
 class Patcher:
@@ -42,7 +44,9 @@ class Patcher:
         self.states: dict[str, dict[str, Any]] = {}
         self._undo: list[Callable[[], None]] = []
         self._early: list[ModuleType] = []
-        self._copied: dict[str, list[str]] = {}
+        self._late = False
+        self._wrapped: list[Wrapped] = []
+        self._importers = Importers(engine.profile.packages)
         self._modules: dict[str, list[tuple[Target, str]]] = defaultdict(list)
         for target in engine.profile.targets:
             for module, qualname in target.spellings(engine.profile.packages):
@@ -50,8 +54,13 @@ class Patcher:
 
     def install(self) -> None:
         """Patch what is imported already, and the rest when it is."""
-        for name in self._modules:
-            wrapt.register_post_import_hook(self._arrived, name)
+        self._late = True
+        before = [
+            name for name in self._modules if self.engine.arrivals.await_module(name, self._arrived)
+        ]
+        self._late = False
+        if before:
+            self._importers.look()
 
     def _arrived(self, module: ModuleType) -> None:
         if not self.engine.active:
@@ -59,15 +68,17 @@ class Patcher:
         self._look_again()
         if _half_way(module):
             self._early.append(module)
-        self._patch_all(module)
+        self._patch_all(module, self._late)
 
     def _look_again(self) -> None:
         """Modules that were half imported when we came: their later names may be there now."""
         for module in [m for m in self._early if not _half_way(m)]:
             self._early.remove(module)
-            self._patch_all(module)
+            if self._patch_all(module, late=True):
+                self._importers.look()
 
-    def _patch_all(self, module: ModuleType) -> None:
+    def _patch_all(self, module: ModuleType, late: bool) -> bool:
+        """Patch the targets of a module; whether something was wrapped."""
         for target, qualname in self._modules.get(module.__name__, ()):
             if target.role in self.watchers and self._is_patched(target):
                 continue
@@ -76,6 +87,9 @@ class Patcher:
                 self._patch(target, module, qualname)
             except Exception as exc:
                 guard.failed(exc)
+        wrapped, self._wrapped = self._wrapped, []
+        self._importers.give(wrapped, late)
+        return bool(wrapped)
 
     def _patch(self, target: Target, module: ModuleType, qualname: str) -> None:
         *path, name = qualname.split(".")
@@ -131,52 +145,54 @@ class Patcher:
         undo = replace(owner, name, around(label, hook, guard, function))
         if undo is not None:
             self._undo.append(undo)
-        if undo is not None and inspect.ismodule(owner):
-            self._copied[target.name] = self._copies(function, owner)
-
-    def _copies(self, function: Any, owner: ModuleType) -> list[str]:
-        """Host modules that took the function before it was hooked: their calls are not seen."""
-        found: list[str] = []
-        for name, module in list(sys.modules.items()):
-            ours = name.startswith(self.engine.profile.packages)
-            if (
-                ours
-                and module is not owner
-                and any(value is function for value in list(vars(module).values()))
-            ):
-                found.append(name)
-        return found
+            self._wrapped.append((target.name, function, vars(owner)[name]))
 
     def _state(self, target: Target, module: ModuleType, state: str) -> None:
-        if self._is_patched(target):
-            return
-        self.states[target.name] = {
-            "name": target.name,
-            "role": target.role,
-            "state": LATE if state == PATCHED and self._copied.get(target.name) else state,
-            "file": getattr(module, "__file__", None),
-            "copies": self._copied.get(target.name, []),
-        }
+        if not self._is_patched(target):
+            self.states[target.name] = {
+                "name": target.name,
+                "role": target.role,
+                "state": state,
+                "file": getattr(module, "__file__", None),
+            }
 
     def _is_patched(self, target: Target) -> bool:
-        return self.states.get(target.name, {}).get("state") in (PATCHED, LATE)
+        return self.states.get(target.name, {}).get("state") == PATCHED
 
-    def uninstall(self) -> None:
-        """Put every original back, the last patched first."""
+    def uninstall(self) -> list[str]:
+        """Put every original back, the last patched first.
+
+        Returns:
+            Who still holds a wrapper: it passes straight through.
+        """
         for undo in reversed(self._undo):
-            undo()
+            try:
+                undo()
+            except Exception as exc:
+                notices.swallowed("uninstrument", exc)
         self._undo.clear()
+        self._early.clear()
+        return self._importers.take_back()
 
     def report(self) -> list[dict[str, Any]]:
-        """Every target's state, for the process's record; ``absent`` = not imported here."""
+        """Every target's state, for the process's record; ``absent`` = not imported here.
+
+        ``late``: who holds it elsewhere (``copies``) took it before it was hooked and calls it
+        unseen, if it is no worker. ``copies_patched``: the names that were given the wrapped one.
+        """
         self._look_again()
-        return [
-            self.states.get(
-                target.name,
-                {"name": target.name, "role": target.role, "state": ABSENT, "file": None},
-            )
-            for target in self.engine.profile.targets
-        ]
+        return [self._row(target) for target in self.engine.profile.targets]
+
+    def _row(self, target: Target) -> dict[str, Any]:
+        absent = {"name": target.name, "role": target.role, "state": ABSENT, "file": None}
+        row = dict(self.states.get(target.name, absent))
+        unreached = self._importers.unreached.get(target.name, [])
+        if unreached and target.role not in _SEEN_BY_WORKER:
+            row["state"] = LATE
+        if row["state"] in (PATCHED, LATE):
+            row["copies"] = unreached
+            row["copies_patched"] = sorted(self._importers.patched.get(target.name, []))
+        return row
 
 
 def _half_way(module: ModuleType) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import weakref
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-import wrapt
 from opentelemetry import trace
 from opentelemetry.instrumentation.dependencies import DependencyConflictError
 from opentelemetry.sdk.trace import TracerProvider
@@ -17,10 +17,12 @@ from opentelemetry.sdk.trace import TracerProvider
 from gentrace.core.profile import Profile
 from gentrace.core.scrub import Scrubber
 from gentrace.core.settings import Settings
-from gentrace.runtime import context, notices
+from gentrace.runtime import context, guard, notices
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.export.handover import provider_beside
-from gentrace.runtime.export.pipeline import Pipeline, make_exporter
+from gentrace.runtime.export.outlet import make_exporter
+from gentrace.runtime.export.pipeline import Pipeline
+from gentrace.runtime.export.provider import own_provider
 from gentrace.runtime.export.scrubbing import installation_key
 from gentrace.runtime.export.spool import Spool
 from gentrace.runtime.hooks import (
@@ -39,6 +41,7 @@ from gentrace.runtime.hooks import (
 )
 from gentrace.runtime.patching import HookFactory, Patcher, Watcher
 from gentrace.runtime.process import Process
+from gentrace.runtime.record import Recorder
 from gentrace.runtime.runs.store import RunStore
 from gentrace.runtime.tracing import Tracing
 
@@ -79,7 +82,7 @@ class Session:
         self.process = Process(profile, settings)
         self.scrubber = Scrubber(lambda: installation_key(settings.spool))
         self.pipeline = self._pipeline(settings)
-        self.process.destination = settings.endpoint or f"the spool {settings.spool}"
+        self.process.destination = settings.shown_endpoint or f"the spool {settings.spool}"
         self.process.on_role.append(self._role_known)
         self._own: TracerProvider | None = None
         self.engine = Engine(
@@ -90,8 +93,11 @@ class Session:
             store=self._store(profile, settings),
             pipeline=self.pipeline,
         )
-        self.engine.on_end.append(self._ending)
         self.patcher = Patcher(self.engine, HOOKS, WATCHERS)
+        self.recorder = Recorder(self.engine, self.patcher)
+        self.engine.on_end.append(self._ending)
+        self.engine.on_hook_off.append(self.recorder.hook_off)
+        self._in_child: Any = None
 
     def _pipeline(self, settings: Settings) -> Pipeline:
         spool = Spool(
@@ -114,19 +120,17 @@ class Session:
         if isinstance(existing, TracerProvider):
             self.process.destination = "the host's own tracer provider"
             return provider_beside(existing, self.scrubber)
-        self._own = TracerProvider(shutdown_on_exit=False)
-        self._own.add_span_processor(self.pipeline)
+        self._own = own_provider(self.pipeline)
         return self._own
 
     # -- in --------------------------------------------------------------------------------
     def install(self) -> None:
         """Hook what is there and what comes; see to forks and the interpreter's exit."""
         for name, installer in LIBRARIES.items():
-            wrapt.register_post_import_hook(self._library(name, installer), name)
+            self.engine.arrivals.await_module(name, self._library(name, installer))
         self.patcher.install()
         atexit.register(self._at_exit)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._after_fork)
+        _see_to_forks(self)
 
     def _library(
         self, name: str, installer: Callable[[Engine, ModuleType], None]
@@ -147,17 +151,10 @@ class Session:
 
     def _role_known(self) -> None:
         self.pipeline.role_known()
-        self.pipeline.write_record(self._record())
-
-    def _record(self, ended: bool = False) -> dict[str, Any]:
-        record = self.process.record(self.patcher.report(), ended)
-        record["libraries"] = dict(self.engine.libraries)
-        record["hooks_off"] = [g.name for g in self.engine.guards.values() if g.off]
-        record["spans_lost"] = self.pipeline.lost
-        return record
+        self.recorder.write()
 
     # -- out -------------------------------------------------------------------------------
-    def _after_fork(self) -> None:
+    def after_fork(self) -> None:
         """A forked child is a process of its own: new identity, no inherited spans or threads."""
         if not self.engine.active:
             return
@@ -166,37 +163,78 @@ class Session:
             self.process.renew()
             self.pipeline.after_fork(self.process.instance)
             self.engine.store.after_fork()
+            self.recorder.after_fork()
             context.forget_all()
-            if "multiprocessing.util" in sys.modules:  # its children leave without atexit
-                sys.modules["multiprocessing.util"].Finalize(None, self._at_exit, exitpriority=0)
+            util = sys.modules.get("multiprocessing.util")
+            if util is not None:
+                # Its children leave without atexit, and first forget what was to be finalized.
+                util.register_after_fork(self, Session._finalize)
         except Exception as exc:
             notices.swallowed("fork", exc)
 
+    def _finalize(self) -> None:
+        """In a child of multiprocessing: see out what it recorded, once."""
+        if self._in_child is None or not self._in_child.still_active():
+            from multiprocessing.util import Finalize
+
+            self._in_child = Finalize(None, self._at_exit, exitpriority=0)
+
     def _ending(self) -> None:
-        if self.process.role:
-            self.pipeline.write_record(self._record(ended=True))
+        self.recorder.write(ended=True)
 
     def _at_exit(self) -> None:
-        if not self.engine.active:
-            return
+        if self.engine.active:
+            self._see_out()
+
+    def _see_out(self) -> None:
         try:
             self._ending()
+            self.recorder.close()
             self.engine.close()
         except Exception as exc:
             notices.swallowed("exit", exc)
 
-    def uninstall(self) -> None:
-        """Everything back as it was; what was recorded is written out first."""
+    def uninstall(self) -> list[str]:
+        """Everything back as it was; what was recorded is written out.
+
+        Returns:
+            Who still holds a wrapper of ours: it passes straight through.
+        """
         atexit.unregister(self._at_exit)
-        self._at_exit()
+        if self._in_child is not None:
+            self._in_child.cancel()
         self.engine.active = False
-        for guard in self.engine.guards.values():
-            guard.off = True  # names that the host copied stay wrapped, and pass straight through
-        self.patcher.uninstall()
+        self.engine.arrivals.close()
+        for hook in self.engine.guards.values():
+            hook.off = True
+        self._undo_libraries()
+        left = self.recorder.left = self.patcher.uninstall()
+        self._see_out()
+        self.engine.tracing.close()
+        context.forget_all()
+        guard.forget()
+        return left
+
+    def _undo_libraries(self) -> None:
         for undo in reversed(self.engine.undo):
             try:
                 undo()
             except Exception as exc:
                 notices.swallowed("uninstrument", exc)
         self.engine.undo.clear()
-        context.forget_all()
+
+
+_forked: list[weakref.ref[Session]] = []
+
+
+def _see_to_forks(session: Session) -> None:
+    """Tell the session of forks. A handler cannot be taken out again: one for all, holding none."""
+    if not _forked and hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_in_forked_child)
+    _forked[:] = [weakref.ref(session)]
+
+
+def _in_forked_child() -> None:
+    session = _forked[0]()
+    if session is not None:
+        session.after_fork()

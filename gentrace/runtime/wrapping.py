@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,12 +17,19 @@ else:  # wrapt 1 has no such subscript
 Wrapper = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
-class _BoundHooked(_BoundWrapper):
-    """A hooked method of an instance: pickled, as any method, by instance and name."""
+def _place(function: Any) -> str:
+    return f"{function.__module__}:{function.__qualname__}"
+
+
+class BoundHooked(_BoundWrapper):
+    """A hooked method as callers get it: pickled, as any, by its owner and name."""
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        owner = self._self_instance  # pyright: ignore[reportAttributeAccessIssue]
-        return (getattr, (owner, self.__wrapped__.__name__))
+        function = self.__wrapped__
+        owner = getattr(function, "__self__", None)
+        if owner is not None:
+            return (getattr, (owner, function.__name__))
+        return (pkgutil.resolve_name, (_place(function),))
 
     def __copy__(self) -> Any:
         return self
@@ -31,12 +39,18 @@ class _BoundHooked(_BoundWrapper):
 
 
 class Hooked(_Wrapper):
-    """A hooked function: pickled by name, copied as itself, as functions are."""
+    """A hooked function: pickled by name, copied as itself, as functions are.
 
-    __bound_function_wrapper__ = _BoundHooked
+    A copy that outlived its hook is no longer what the name stands for; what is pickled is.
+    """
+
+    __bound_function_wrapper__ = BoundHooked
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.__wrapped__.__qualname__
+        name = _place(self.__wrapped__)
+        if pkgutil.resolve_name(name) is self:
+            return self.__wrapped__.__qualname__
+        return (pkgutil.resolve_name, (name,))
 
     def __copy__(self) -> Any:
         return self
@@ -45,19 +59,28 @@ class Hooked(_Wrapper):
         return self
 
 
-def replace(owner: Any, name: str, wrapper: Wrapper) -> Callable[[], None] | None:
+def replace(
+    owner: Any, name: str, wrapper: Wrapper, enabled: Callable[[], bool] | None = None
+) -> Callable[[], None] | None:
     """Put a wrapper round ``owner.name``; returns what puts the original back.
 
     None where there is nothing of that name, or it is hooked already. An attribute that a class
-    inherits is replaced on the class itself and removed again.
+    inherits is replaced on the class itself and removed again. What somebody else has put round
+    ours since stays: ours then passes straight through.
+
+    Args:
+        enabled: asked at each call; where it says no, the wrapper is passed over.
     """
     own = name in vars(owner)
     original = vars(owner)[name] if own else getattr(owner, name, None)
     if original is None or isinstance(original, Hooked):
         return None
-    setattr(owner, name, cast(Any, Hooked)(original, wrapper))
+    hooked = cast(Any, Hooked)(original, wrapper, enabled)
+    setattr(owner, name, hooked)
 
     def restore() -> None:
+        if vars(owner).get(name) is not hooked:
+            return
         if own:
             setattr(owner, name, original)
         else:

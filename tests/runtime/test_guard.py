@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -65,4 +66,43 @@ async def test_a_plain_decorator_around_a_coroutine_function() -> None:
     with pytest.raises(ValueError, match="no"):
         await Host().work(True)
     assert hook.seen == ["before", "host", "failed no", "settle"]
+    restore()
+
+
+async def test_a_cancellation_while_the_store_is_read_is_the_hosts() -> None:
+    """The host's coroutine begins, and meets it at its first await as it would without us."""
+    reading, seen = asyncio.Event(), list[str]()
+
+    class Waiting(Hook):
+        waits = True
+
+        async def prepare(self, call: Call) -> None:
+            reading.set()
+            await asyncio.sleep(30)
+
+    class Host:
+        async def work(self) -> None:
+            seen.append("began")
+            try:
+                await asyncio.sleep(30)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                assert task is not None
+                seen.append(f"cancelled {task.cancelling()}")
+                raise
+
+    hook = Waiting()
+    restore = replace(Host, "work", around("work", hook, Guard("work"), vars(Host)["work"]))
+    assert restore is not None
+    task = asyncio.create_task(Host().work())
+    await reading.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert seen == ["began", "cancelled 1"]
+    reading.clear()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await Host().work()
+    assert seen[2:] == ["began", "cancelled 1"]
     restore()

@@ -56,6 +56,114 @@ def test_afterwards_the_very_same_objects_are_back(fresh: Fresh, order: str) -> 
     assert done.stderr == ""
 
 
+def test_copies_that_were_taken_before(fresh: Fresh) -> None:
+    fresh(
+        """
+        import functools, gentrace
+        imported()
+        from sqlalchemy import create_engine
+        from pixsim7.backend.main.infrastructure.queue import enqueue_generation_fresh_job as copy
+        made = create_engine("sqlite://")
+
+        class Kept:
+            handler, static = copy, staticmethod(copy)
+            many = [functools.partial(copy, 1)]
+
+        def closing(inner):
+            return lambda: inner
+        closed = closing(copy)
+        assert gentrace.instrument()
+        from gentrace.runtime import startup
+        rows = {row["name"]: row for row in startup.session().patcher.report()}
+        row = rows["enqueue_fresh_job"]
+        assert row["state"] == "late", row
+        assert row["copies"] == [
+            "a closure in __main__.closing.<locals>.<lambda>",
+            "a functools.partial in a list in __main__.Kept.many",
+        ], row
+        main = "pixsim7.backend.main."
+        assert {"__main__.copy", "__main__.Kept.handler", "__main__.Kept.static"} <= {
+            *row["copies_patched"]
+        }
+        assert main + "services.generation.creation.enqueue_generation_fresh_job" in {
+            *row["copies_patched"]
+        }
+        others = {name: row for name, row in rows.items() if row["state"] == "late"}
+        assert others == {"enqueue_fresh_job": row}, others
+        assert is_hooked(copy) and is_hooked(Kept.static) and is_hooked(create_engine)
+
+        from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
+        engines = {ref() for ref, *_ in EngineTracer._remove_event_listener_params}
+        from pixsim7.backend.main.infrastructure.database.session import engine
+        assert engines == {made, engine.sync_engine}, engines
+
+        kept, listed = functools.partial(copy, 1), [copy]
+        assert gentrace.uninstrument() == [
+            "a functools.partial in __main__.kept", "a list in __main__.listed"
+        ]
+        assert not is_hooked(copy) and not is_hooked(Kept.static) and not is_hooked(create_engine)
+        assert gentrace.instrument()
+        rows = {row["name"]: row for row in startup.session().patcher.report()}
+        assert set(rows["enqueue_fresh_job"]["copies"]) == {
+            *row["copies"], "a functools.partial in __main__.kept", "a list in __main__.listed"
+        }
+        """
+    )
+
+
+@pytest.mark.parametrize("order", ["instrument first", "host first"])
+def test_applications(fresh: Fresh, order: str) -> None:
+    fresh(
+        f"""
+        import asyncio, gentrace
+        from gentrace.runtime import notices
+        swallowed = []
+        notices.on_swallowed.append(lambda where, exc: swallowed.append((where, exc)))
+        if {order == "instrument first"}:
+            assert gentrace.instrument()
+        imported()
+        import fastapi
+        from starlette.middleware.base import BaseHTTPMiddleware
+        made, started = fastapi.FastAPI, fastapi.FastAPI()
+        never = fastapi.FastAPI()
+
+        async def call(app):
+            said = []
+
+            async def send(message):
+                said.append(message.get("status"))
+
+            async def receive():
+                return {{"type": "http.request", "body": b""}}
+
+            scope = {{
+                "type": "http", "method": "GET", "path": "/openapi.json", "headers": [],
+                "query_string": b"", "http_version": "1.1", "scheme": "http",
+                "server": ("x", 80), "client": ("y", 1), "root_path": "",
+            }}
+            await app(scope, receive, send)
+            return said[0]
+
+        assert asyncio.run(call(started)) == 200
+        if {order == "host first"}:
+            stack = started.middleware_stack
+            assert gentrace.instrument()
+            assert asyncio.run(call(started)) == 200
+            assert started.middleware_stack is stack  # it runs on as it is, and is said
+            from gentrace.runtime import startup
+            assert "not traced" in startup.session().engine.libraries["fastapi"]
+        late = fastapi.FastAPI()
+        assert asyncio.run(call(late)) == 200
+        gentrace.uninstrument()
+        assert asyncio.run(call(late)) == asyncio.run(call(started)) == 200
+        never.add_middleware(BaseHTTPMiddleware, dispatch=lambda request, on: on(request))
+        assert asyncio.run(call(never)) == 200
+        assert asyncio.run(call(made())) == 200
+        assert swallowed == [], swallowed
+        """
+    )
+
+
 def test_sqlalchemys_listeners_are_gone(fresh: Fresh) -> None:
     fresh(
         """

@@ -13,7 +13,7 @@ import dataclasses
 import importlib
 import sys
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,22 +33,30 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Script:
-    """What the host's functions do next: return `outcome`, or raise it; `stay` before that."""
+    """What the host's functions do next: return `outcome`, or raise it; `stay` before that.
+
+    `work` is called in between, in the function's own context.
+    """
 
     def __init__(self) -> None:
         self.outcome: Any = None
         self.started = 0
         self.stay = False
+        self.work: Callable[[], object] | None = None
 
     def now(self) -> Any:
         """A synchronous function was called."""
         self.started += 1
+        if self.work is not None:
+            self.work()
         return self.outcome
 
     async def soon(self) -> Any:
         """An asynchronous function runs: it suspends once."""
         self.started += 1
         await asyncio.sleep(60 if self.stay else 0)
+        if self.work is not None:
+            self.work()
         return self.outcome
 
 
@@ -186,7 +194,9 @@ def _copied(file: Path, name: str, line: int) -> str:
     node.body = ast.parse(
         f'"""Stands for {name}."""\n'
         f"outcome = {asked}\n"
-        "if isinstance(outcome, BaseException):\n    raise outcome\n"
+        "if isinstance(outcome, BaseException):\n"
+        "    try:\n        raise outcome\n"
+        "    finally:\n        del outcome\n"  # else its traceback would hold it alive
         "return outcome\n"
     ).body
     return ast.unparse(ast.fix_missing_locations(node))

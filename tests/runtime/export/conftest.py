@@ -32,6 +32,7 @@ class Exporter:
         self.asked = threading.Event()
         self.may_go.set()
         self.closed = False
+        self.rejected = 0
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         self.asked.set()

@@ -10,6 +10,7 @@ import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
+from gentrace.runtime.export import outlet
 from gentrace.runtime.export import pipeline as module
 from tests.runtime.conftest import Swallowed
 from tests.runtime.export.conftest import Kit
@@ -115,6 +116,64 @@ def test_what_the_endpoint_does_not_take_goes_to_the_spool(
     assert one.exporter.spans == ["c"]
 
 
+def test_an_endpoint_that_fails_slowly_is_left_alone_for_a_while(kit: Callable[..., Kit]) -> None:
+    one = kit()
+    one.exporter.may_go.clear()
+    one.exporter.answer = SpanExportResult.FAILURE
+    one.end("first")
+    assert one.exporter.asked.wait(5)
+    time.sleep(0.3)
+    one.exporter.may_go.set()
+    eventually(lambda: one.spooled() == ["first"])
+    one.exporter.asked.clear()
+    one.end("second")
+    assert one.pipeline.force_flush(5000)
+    assert not one.exporter.asked.is_set()  # it would have waited as long again
+    assert one.spooled() == ["first", "second"]
+    one.exporter.answer = SpanExportResult.SUCCESS
+
+    def taken() -> bool:
+        one.end("later")
+        assert one.pipeline.force_flush(5000)
+        return "later" in one.exporter.spans
+
+    eventually(taken)
+    assert one.pipeline.lost == 0
+
+
+def test_an_exporter_that_cannot_be_made_is_said_once_and_not_tried_again(
+    kit: Callable[..., Kit], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, tries = kit(), list[Any]()
+
+    def make(given: Any) -> Any:
+        tries.append(given)
+        raise ValueError("http://bob:builder@host")
+
+    monkeypatch.setattr(one.pipeline.outlet, "_make", make)
+    for name in ("a", "b"):
+        one.end(name)
+        assert one.pipeline.force_flush(5000)
+    assert one.spooled() == ["a", "b"]
+    assert (len(tries), one.pipeline.lost) == (1, 0)
+    said = capsys.readouterr().err
+    assert said.count("its exporter cannot be made: ValueError") == 1
+    assert "builder" not in said
+
+
+def test_what_the_endpoint_rejects_is_lost_and_said_once(
+    kit: Callable[..., Kit], capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = kit()
+    one.exporter.rejected = 2
+    for _ in range(2):
+        one.end("a", "b", "c")
+        assert one.pipeline.force_flush(5000)
+    assert one.pipeline.lost == 4
+    assert one.spooled() == []
+    assert capsys.readouterr().err.count("rejected 2 of the spans") == 1
+
+
 def test_an_endpoint_that_hangs_costs_the_exit_its_deadline_and_no_span(
     kit: Callable[..., Kit], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,7 +219,7 @@ def test_a_fault_of_ours_is_swallowed_and_the_next_batch_goes(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "clean", broken)
+        patch.setattr(outlet, "clean", broken)
         one.end("a")
         assert one.pipeline.force_flush(5000)
     assert [(where, type(exc)) for where, exc in swallowed] == [("export", ZeroDivisionError)]
@@ -187,14 +246,15 @@ def test_a_record_that_is_written_last_is_not_lost(kit: Callable[..., Kit]) -> N
 def test_a_forked_child_starts_with_nothing(kit: Callable[..., Kit]) -> None:
     one = kit(role="")
     one.pipeline._queue.append(object())  # the parent's; its thread is not in the child
-    one.pipeline.lost, parents = 3, one.pipeline.spool
+    one.pipeline.outlet.count_lost(3)
+    parents = one.pipeline.outlet.spool
     one.pipeline.after_fork("second")
     one.process.become("worker")
     one.end("the child's")
     assert one.pipeline.force_flush(5000)
     assert one.exporter.spans == ["the child's"]
     assert one.pipeline.lost == 0
-    assert one.pipeline.spool is not parents
+    assert one.pipeline.outlet.spool is not parents
 
 
 def test_ending_a_span_never_waits_for_the_exporter(kit: Callable[..., Kit]) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -106,24 +109,137 @@ def test_processes_do_not_share_a_file(spool: Make, tmp_path: Path) -> None:
     assert sorted(names_in(tmp_path, "spans")) == ["first", "second"]
 
 
-def test_a_torn_write_is_an_error_and_costs_its_own_line(
+def full_after(bytes_: int) -> Callable[[int, bytes], int]:
+    """An ``os.write`` for a disk with so much room."""
+    write, room = os.write, bytes_
+
+    def writing(fd: int, data: bytes) -> int:
+        nonlocal room
+        if not room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        wrote = write(fd, data[:room])
+        room -= wrote
+        return wrote
+
+    return writing
+
+
+def test_what_a_full_disk_cuts_off_is_taken_back(
     spool: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = spool()
     one.write_spans([span("before")])
-    write = os.write
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", lambda fd, data: write(fd, data[:40]))
-        with pytest.raises(OSError, match="only 40 of"):
+        patch.setattr(os, "write", full_after(40))
+        with pytest.raises(OSError, match="No space left"):
+            one.write_spans([span("torn")])
+        (file,) = (tmp_path / "spool").iterdir()
+        assert file.read_bytes().count(b"\n") == 1
+        assert file.read_bytes().endswith(b"\n")
+    one.write_spans([span("after")])
+    assert names_in(tmp_path, "spans") == ["before", "after"]
+
+
+def test_a_part_of_a_line_that_cannot_be_taken_back_costs_no_other_line(
+    spool: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = spool()
+    one.write_spans([span("before")])
+
+    def refuse(_fd: int, _size: int) -> None:
+        raise OSError(errno.EPERM, "not here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full_after(40))
+        patch.setattr(os, "ftruncate", refuse)
+        with pytest.raises(OSError, match="No space left"):
             one.write_spans([span("torn")])
     one.write_spans([span("after")])
-    one.write_spans([span("later")])
     (file,) = (tmp_path / "spool").iterdir()
     whole, torn, *rest = file.read_text().splitlines()
     assert len(torn) == 40
     assert [json.loads(line) for line in (whole, *rest)]
     assert "after" in rest[0]
-    assert "later" in rest[1]
+
+
+def test_a_short_write_that_can_go_on_is_a_whole_line(
+    spool: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda fd, data: write(fd, data[:100]))
+        spool().write_spans([span("in pieces")])
+    assert names_in(tmp_path, "spans") == ["in pieces"]
+
+
+def test_a_write_that_takes_nothing_does_not_go_on_for_ever(
+    spool: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda _fd, _data: 0)
+        with pytest.raises(OSError, match="No space left"):
+            spool().write_spans([span("lost")])
+
+
+LIMITED = """
+import os, resource, sys
+from pathlib import Path
+from gentrace.runtime.export.spool import Spool
+
+spool = Spool(Path(sys.argv[1]), 10**9, 10**5, "first")
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, resource.RLIM_INFINITY))
+for number in range(40):
+    spool.write_process({"instance": "first", "number": number, "text": "x" * 500})
+try:
+    spool.write_process({"instance": "first", "number": "big", "text": "x" * 5000})
+except OSError as exc:
+    print(exc.strerror)
+spool.write_process({"instance": "first", "number": "last"})
+"""
+
+
+def test_a_limit_on_the_size_of_a_file_opens_another(tmp_path: Path) -> None:
+    """A real limit of the system, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(tmp_path / "spool")],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == os.strerror(errno.EFBIG)
+    files = sorted((tmp_path / "spool").iterdir())
+    assert len(files) > 5
+    assert max(file.stat().st_size for file in files) <= 3000
+    numbers = [line["gentraceProcess"]["number"] for line in lines(tmp_path, "processes")]
+    assert numbers == [*range(40), "last"]
+
+
+def refused_as_nobody(folder: Path) -> str:
+    """What a user without rights in that folder is told; by a child, for root has them all."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setuid(65534)
+            Spool(folder, 10**9, DAY_S, "first").write_process({"instance": "first"})
+        except BaseException as exc:
+            os.write(writing, f"{type(exc).__name__}".encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        text = told.read()
+    os.waitpid(pid, 0)
+    return text
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of threads and fork, Python 3.12
+def test_a_folder_without_rights_is_an_error(tmp_path: Path) -> None:
+    folder = tmp_path / "spool"
+    folder.mkdir(mode=0o500)
+    assert refused_as_nobody(folder) == "PermissionError"
+    assert refused_as_nobody(folder / "below") == "PermissionError"
+    assert list(folder.iterdir()) == []
 
 
 def test_a_disk_that_is_full_is_an_error_and_passes(

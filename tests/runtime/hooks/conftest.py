@@ -96,7 +96,7 @@ def fake(_fake_host: FakeHost) -> Generator[FakeHost]:
         guard.failures, guard.total, guard.off = 0, 0, False
     _fake_host.spans()
     _fake_host.exporter.spans.clear()
-    script.outcome, script.started, script.stay = answer(), 0, False
+    script.outcome, script.started, script.stay, script.work = answer(), 0, False, None
     yield _fake_host
-    script.outcome = None
+    script.outcome = script.work = None
     context.forget_all()

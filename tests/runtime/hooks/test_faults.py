@@ -18,7 +18,7 @@ from tests.runtime.conftest import Swallowed
 from tests.runtime.hooks.conftest import FakeHost
 from tests.support.fakehost import CASES, Case, script
 
-STEPS = ("prepare", "before", "late before", "after", "failed", "settle")
+STEPS = ("prepare", "before", "late before", "after", "failed", "settle", "late settle")
 every = pytest.mark.parametrize("case", CASES, ids=str)
 
 
@@ -38,11 +38,11 @@ def hook_class(case: Case) -> Any:
 def breaking(step: str, case: Case, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Makes one step of the case's hook fail; returns a list that grows with each failure.
 
-    `late before` and `settle` fail when they have done their work, the others at once.
+    A late step fails when it has done its work, the others at once.
     """
     cls, name = hook_class(case), step.split()[-1]
     work: Callable[..., Any] = getattr(cls, name)
-    late = step in ("late before", "settle")
+    late = step.startswith("late ")
     failed: list[str] = []
 
     def broken(*given: Any) -> Any:
@@ -111,7 +111,7 @@ def test_the_host_goes_on(
 
 
 @every
-@pytest.mark.parametrize("step", ["prepare", "before", "after", "settle"])
+@pytest.mark.parametrize("step", ["prepare", "before", "after", "late settle"])
 def test_a_hook_that_keeps_failing_switches_itself_off(
     case: Case,
     step: str,

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import gc
 import inspect
+import pickle
+import sys
 import traceback
 import warnings
+import weakref
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry import context as otel_context
 
+import gentrace
 from gentrace.core import profile
 from gentrace.runtime.session import HOOKS
 from tests.runtime.hooks.conftest import FakeHost
@@ -22,8 +31,18 @@ every = pytest.mark.parametrize("case", CASES, ids=str)
 every_async = pytest.mark.parametrize("case", [c for c in CASES if c.is_async], ids=str)
 
 
+OURS = (str(Path(gentrace.__file__).parent), "wrapt")
+seen: contextvars.ContextVar[str] = contextvars.ContextVar("seen", default="nothing")
+
+
 class HostError(Exception):
     """Raised by the host."""
+
+
+class Result:
+    """Returned by the host; every role reads something of it, or nothing."""
+
+    id, status, outcome = 7, "completed", "completed"
 
 
 def original(case: Case) -> Any:
@@ -55,7 +74,9 @@ def test_the_result_is_the_hosts_own_object(case: Case, fake: FakeHost) -> None:
 
 
 @every
-@pytest.mark.parametrize("kind", [HostError, KeyboardInterrupt, GeneratorExit])
+@pytest.mark.parametrize(
+    "kind", [HostError, KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError]
+)
 def test_the_exception_is_the_hosts_own_object(
     case: Case, fake: FakeHost, kind: type[BaseException]
 ) -> None:
@@ -67,6 +88,144 @@ def test_the_exception_is_the_hosts_own_object(
     assert not hasattr(error, "__notes__")
     last = traceback.extract_tb(error.__traceback__)[-1]
     assert (last.name, last.filename) == (case.name, inspect.getfile(original(case)))
+
+
+@every
+def test_the_traceback_is_the_same_but_for_our_frames(case: Case, fake: FakeHost) -> None:
+    def frames(function: Any) -> list[tuple[str, str]]:
+        script.outcome = error = HostError()
+        with pytest.raises(HostError):
+            fake.run(case, lambda: function(**arguments(case.hooked)))
+        found = [(f.name, f.filename) for f in traceback.extract_tb(error.__traceback__)]
+        return [frame for frame in found if not any(ours in frame[1] for ours in OURS)]
+
+    assert frames(case.hooked) == frames(original(case))
+
+
+@every
+@pytest.mark.parametrize("kind", [HostError, Result])
+def test_what_the_host_gives_lives_no_longer_than_without_us(
+    case: Case, fake: FakeHost, kind: type[Any]
+) -> None:
+    def by_hand() -> None:
+        """Without a loop, whose tasks hold exceptions in circles."""
+        given: Any = case.call()
+        try:
+            while case.is_async:
+                given.send(None)
+        except StopIteration:
+            return
+
+    def given() -> weakref.ref[Any]:
+        script.outcome = kind()
+        left = weakref.ref(script.outcome)
+        try:
+            fake.run(case, by_hand)
+        except HostError:
+            pass
+        script.outcome = None
+        return left
+
+    gc.disable()  # who holds it alive in a circle is found out
+    try:
+        assert given()() is None
+    finally:
+        gc.enable()
+
+
+@every
+def test_what_the_host_sets_stays_set(case: Case, fake: FakeHost) -> None:
+    def looked() -> Any:
+        async def soon() -> str:
+            await case.call()
+            return seen.get()
+
+        if case.is_async:
+            return soon()
+        case.call()
+        return seen.get()
+
+    script.work = lambda: seen.set("something")
+    assert fake.run(case, looked) == "something"
+
+
+@every
+def test_the_context_is_what_it_was(case: Case, fake: FakeHost) -> None:
+    def looked() -> Any:
+        outside = otel_context.get_current()
+
+        async def soon() -> bool:
+            outside = otel_context.get_current()
+            await case.call()
+            return otel_context.get_current() == outside
+
+        if case.is_async:
+            return soon()
+        case.call()
+        return otel_context.get_current() is outside
+
+    assert fake.run(case, looked)
+
+
+async def by_a_timeout(call: Callable[[], Awaitable[Any]]) -> None:
+    async with asyncio.timeout(0.01):
+        await call()
+
+
+async def by_wait_for(call: Callable[[], Awaitable[Any]]) -> None:
+    await asyncio.wait_for(call(), 0.01)
+
+
+async def by_another_of_its_group(call: Callable[[], Awaitable[Any]]) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(by_nobody(call))
+        await until(lambda: script.started)
+        raise HostError
+
+
+async def by_nobody(call: Callable[[], Awaitable[Any]]) -> None:
+    await call()
+
+
+@every_async
+@pytest.mark.parametrize(
+    ("way", "raised"),
+    [
+        (by_a_timeout, TimeoutError),
+        (by_wait_for, TimeoutError),
+        (by_another_of_its_group, ExceptionGroup),
+    ],
+)
+def test_cancellation_however_it_comes(
+    case: Case, fake: FakeHost, way: Callable[..., Any], raised: type[BaseException]
+) -> None:
+    script.stay = True
+
+    async def cancelled() -> None:
+        with pytest.raises(raised):
+            await way(case.call)
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
+
+    fake.run(case, cancelled)
+
+
+@every
+def test_several_threads_and_event_loops_at_once(case: Case, fake: FakeHost) -> None:
+    def call() -> Any:
+        given = case.call()
+        return asyncio.run(given) if case.is_async else given
+
+    def at_once() -> list[Any]:
+        with ThreadPoolExecutor(4) as pool:
+            calls = [pool.submit(contextvars.copy_context().run, call) for _ in range(4)]
+            strangers = [pool.submit(call) for _ in range(4)]
+            return [one.result() for one in (*calls, *strangers)]
+
+    results = fake.run(case, at_once)
+    assert all(result is script.outcome for result in results)
+    assert not fake.guard(case).total
 
 
 @every_async
@@ -92,10 +251,25 @@ def test_the_function_looks_the_same(case: Case, fake: FakeHost) -> None:
         assert getattr(hooked, name) == getattr(own, name)
     assert inspect.iscoroutinefunction(hooked) is inspect.iscoroutinefunction(own)
     assert inspect.iscoroutinefunction(hooked) is case.is_async
+    assert inspect.iscoroutinefunction(functools.partial(hooked)) is case.is_async
+    if sys.version_info < (3, 14):
+        asked = vars(asyncio)["iscoroutinefunction"]  # deprecated by 3.14
+        assert asked(hooked) is asked(own)
+    if not case.owner:  # a method is another object for each instance
+        assert inspect.unwrap(hooked) is inspect.unwrap(own)
+        assert (hooked, hash(hooked)) == (own, hash(own))
     assert inspect.ismethod(hooked) is inspect.ismethod(own)
     assert inspect.getsource(hooked) == inspect.getsource(own)
     static = inspect.getattr_static(case.place, case.name)
     assert isinstance(static, staticmethod) is isinstance(static.__wrapped__, staticmethod)
+
+
+@every
+def test_it_is_pickled_as_functions_are(case: Case, fake: FakeHost) -> None:
+    function = getattr(case.place, case.name)
+    again = pickle.loads(pickle.dumps(function))
+    assert again == function
+    assert type(again) is type(function)
 
 
 @every_async

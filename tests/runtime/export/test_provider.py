@@ -1,0 +1,56 @@
+"""Our own tracer provider, whatever the variables say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+
+from gentrace.runtime.export import quiet
+from gentrace.runtime.export.provider import own_provider
+
+
+class Ended(SpanProcessor):
+    def __init__(self) -> None:
+        self.attributes: list[dict[str, Any]] = []
+
+    def on_end(self, span: Any) -> None:
+        self.attributes.append(dict(span.attributes))
+
+
+def test_the_sampler_is_what_the_variables_ask_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+    assert own_provider(Ended()).sampler is ALWAYS_OFF
+    quiet.undo()
+
+
+def test_a_sampler_that_nobody_knows_is_not_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "sometimes")
+    assert isinstance(own_provider(Ended()).sampler, ParentBased)
+    assert caplog.messages == []
+    quiet.undo()
+
+
+@pytest.mark.parametrize("value", ["-1", "many"])
+def test_limits_that_are_no_numbers_are_said_and_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], value: str
+) -> None:
+    monkeypatch.setenv("OTEL_ATTRIBUTE_COUNT_LIMIT", value)
+    ended = Ended()
+    for _ in range(2):
+        own_provider(ended).get_tracer("t").start_span("a", attributes={"k": "v" * 9}).end()
+    assert ended.attributes == [{"k": "v" * 9}] * 2
+    assert capsys.readouterr().err.count("OTEL_ATTRIBUTE_COUNT_LIMIT") == 1
+    quiet.undo()
+
+
+def test_limits_that_are_set_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "3")
+    ended = Ended()
+    own_provider(ended).get_tracer("t").start_span("a", attributes={"k": "v" * 9}).end()
+    assert ended.attributes == [{"k": "vvv"}]
+    quiet.undo()
