@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ from tools.servers import HOST, RedisServer, free_ports
 ROOT = Path(__file__).resolve().parents[1]
 SMALL_HOST = ROOT / "examples" / "small_host"
 APP = "pixsim7.backend.main.main:app"
-WORKER = "pixsim7.backend.main.workers.arq_worker.WorkerSettings"
+WORKER = ("arq", "pixsim7.backend.main.workers.arq_worker.WorkerSettings")
 READY_S, DONE_S, STOP_S = 40, 60, 10
 MARK = "bench.variant"
 ONE = {"generationType": "text_to_video", "style": {"pixverse": {"model": "v5"}}}
@@ -140,9 +140,18 @@ def receiver(folder: Path) -> Generator[tuple[str, Path]]:
 
 @contextmanager
 def host(
-    variant: Variant, folder: Path, redis: RedisServer, database: str, provider: str
+    variant: Variant,
+    folder: Path,
+    redis: RedisServer,
+    database: str,
+    provider: str,
+    worker_command: Sequence[str] = WORKER,
 ) -> Generator[Host]:
-    """API and worker of one variant, ready; `database` is SQLAlchemy's URL without a driver."""
+    """API and worker of one variant, ready.
+
+    `database` is SQLAlchemy's URL without a driver, the worker's command a script of this
+    environment and its arguments.
+    """
     folder.mkdir()
     (port,) = free_ports(1)
     drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
@@ -162,7 +171,7 @@ def host(
     }
     scripts = Path(sys.executable).parent
     uvicorn = [str(scripts / "uvicorn"), APP, "--port", str(port), "--log-level", "warning"]
-    arq = [str(scripts / "arq"), WORKER]
+    arq = [str(scripts / worker_command[0]), *worker_command[1:]]
     named = "OTEL_SERVICE_NAME"
     api_env = {**env, named: "api"} if variant.prefix else env
     worker_env = {**env, named: "worker"} if variant.prefix else env

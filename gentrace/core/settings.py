@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gentrace.core import otel_env
 from gentrace.core.switch import profile_name
+
+_MOST = 10**9  # more than anybody means, and less than any clock or counter holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +28,17 @@ class Settings:
         spool_max_age_s: ``GENTRACE_SPOOL_MAX_DAYS`` (days there); 7 days.
         redis_url: ``GENTRACE_REDIS_URL``: the run store, where ARQ's own Redis is not wanted.
         sql: ``GENTRACE_SQL``: ``spans`` or ``off``.
-        endpoint: an OTLP endpoint is set, so spans go there and not to the spool.
+        endpoint: an OTLP endpoint is set, so spans go there and not to the spool; empty where it
+            is no address.
         protocol: ``http/protobuf`` (default) or ``grpc``.
+        compression: ``none`` (default), ``gzip`` or, over HTTP, ``deflate``.
+        export_timeout_s: ``OTEL_EXPORTER_OTLP_TIMEOUT`` (seconds, as OpenTelemetry's exporters for
+            Python read it); 10, and at most 30: a batch that hangs for longer costs others.
         service_name: ``OTEL_SERVICE_NAME``; wins over ``<profile>-<role>``.
         schedule_delay_ms: ``OTEL_BSP_SCHEDULE_DELAY``; 1000 here.
         max_queue: ``OTEL_BSP_MAX_QUEUE_SIZE``; 8192 here.
         max_batch: ``OTEL_BSP_MAX_EXPORT_BATCH_SIZE``; 512.
+        problems: a sentence for each variable whose value cannot be meant.
     """
 
     profile: str
@@ -45,28 +53,44 @@ class Settings:
     schedule_delay_ms: int
     max_queue: int
     max_batch: int
+    compression: str = "none"
+    export_timeout_s: float = otel_env.TIMEOUT_S
+    problems: tuple[str, ...] = ()
+
+    @property
+    def shown_endpoint(self) -> str:
+        """The endpoint as it may be said: without a name and a password in it."""
+        return otel_env.without_password(self.endpoint)
 
 
 def read(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings of this process. Values that cannot be meant fall back to the default."""
+    """The settings of this process.
+
+    Values that cannot be meant fall back to the default, and are said in ``problems``.
+    """
     env = os.environ if environ is None else environ
+    problems: list[str] = []
+
+    def number(name: str, default: int) -> int:
+        return _number(env, name, default, problems)
+
+    protocol = otel_env.protocol(env, problems)
     return Settings(
         profile=profile_name(env),
         spool=spool_path(env),
-        spool_max_bytes=_number(env, "GENTRACE_SPOOL_MAX_MB", 256) * 1024 * 1024,
-        spool_max_age_s=_number(env, "GENTRACE_SPOOL_MAX_DAYS", 7) * 86_400,
+        spool_max_bytes=number("GENTRACE_SPOOL_MAX_MB", 256) * 1024 * 1024,
+        spool_max_age_s=number("GENTRACE_SPOOL_MAX_DAYS", 7) * 86_400,
         redis_url=env.get("GENTRACE_REDIS_URL", ""),
-        sql=env.get("GENTRACE_SQL", "").strip().lower() or "spans",
-        endpoint=endpoint(env),
-        protocol=(
-            env.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
-            or env.get("OTEL_EXPORTER_OTLP_PROTOCOL")
-            or "http/protobuf"
-        ).strip(),
+        sql=otel_env.word(env, ("GENTRACE_SQL",), ("spans", "off"), problems),
+        endpoint=otel_env.endpoint(env, protocol, problems),
+        protocol=protocol,
         service_name=env.get("OTEL_SERVICE_NAME", ""),
-        schedule_delay_ms=_number(env, "OTEL_BSP_SCHEDULE_DELAY", 1000),
-        max_queue=_number(env, "OTEL_BSP_MAX_QUEUE_SIZE", 8192),
-        max_batch=_number(env, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
+        schedule_delay_ms=number("OTEL_BSP_SCHEDULE_DELAY", 1000),
+        max_queue=number("OTEL_BSP_MAX_QUEUE_SIZE", 8192),
+        max_batch=number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
+        compression=otel_env.compression(env, problems),
+        export_timeout_s=otel_env.timeout_s(env, problems),
+        problems=(*problems, *otel_env.problems(env)),
     )
 
 
@@ -96,9 +120,14 @@ def source(environ: Mapping[str, str] | None = None) -> str:
     return (os.environ if environ is None else environ).get("GENTRACE_SOURCE", "")
 
 
-def _number(env: Mapping[str, str], name: str, default: int) -> int:
+def _number(env: Mapping[str, str], name: str, default: int, problems: list[str]) -> int:
+    given = env.get(name, "").strip()
     try:
-        value = int(env.get(name, ""))
+        value = int(given or default)
     except ValueError:
-        return default
-    return value if value > 0 else default
+        value = 0
+    if 0 < value <= _MOST:
+        return value
+    shown = otel_env.shown(given)
+    problems.append(f"{name}={shown} is no whole number above 0; {default} is used")
+    return default

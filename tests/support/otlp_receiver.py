@@ -28,6 +28,7 @@ from typing import IO, Any, Literal, TypedDict, cast, get_args
 import grpc
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
@@ -38,12 +39,16 @@ HOST = "127.0.0.1"
 PATH = "/v1/traces"
 EXPORT = "opentelemetry.proto.collector.trace.v1.TraceService"
 ANSWER = ExportTraceServiceResponse().SerializeToString()
+REJECTED = ExportTraceServiceResponse(
+    partial_success=ExportTracePartialSuccess(rejected_spans=1, error_message="as was asked")
+).SerializeToString()
 NONSENSE = b"\xff\xff<html>this is not OTLP</html>"
 GRPC_THREADS = 16
 
 Attributes = dict[str, Any]
-Behaviour = Literal["answer", "refuse", "hang", "nonsense"]
-"""refuse: HTTP 500, gRPC UNAVAILABLE (exporters try both again) · hang: no answer until closed."""
+Behaviour = Literal["answer", "refuse", "hang", "nonsense", "reject"]
+"""refuse: HTTP 500, gRPC UNAVAILABLE · hang: no answer until closed · reject: takes the batch but
+for one span, and says so."""
 
 
 class Span(TypedDict):
@@ -143,8 +148,9 @@ class OtlpReceiver:
         with self._changed:
             behaviour, let_go = self.behaviour, self._let_go
             self.requests += 1
-        if behaviour == "answer":
+        if behaviour in ("answer", "reject"):
             spans = list(spans_of(ExportTraceServiceRequest.FromString(body)))
+            spans = spans[behaviour == "reject" :]
             with self._changed:
                 self._spans += spans
                 if self._out:
@@ -220,8 +226,8 @@ class _HttpHandler(BaseHTTPRequestHandler):
             behaviour = self.server.owner.receive(body)
         except (DecodeError, OSError, EOFError, zlib.error) as error:
             return self._answer(400, str(error).encode(), "text/plain")
-        if behaviour == "answer":
-            return self._answer(200, ANSWER)
+        if behaviour in ("answer", "reject"):
+            return self._answer(200, ANSWER if behaviour == "answer" else REJECTED)
         if behaviour == "nonsense":
             return self._answer(200, NONSENSE, "text/html")
         if behaviour == "refuse":
@@ -248,7 +254,7 @@ def _grpc_server(owner: OtlpReceiver, port: int, threads: ThreadPoolExecutor) ->
         behaviour = owner.receive(body)
         if behaviour in ("refuse", "hang"):
             context.abort(grpc.StatusCode.UNAVAILABLE, f"asked to {behaviour}")
-        return NONSENSE if behaviour == "nonsense" else ANSWER
+        return {"nonsense": NONSENSE, "reject": REJECTED}.get(behaviour, ANSWER)
 
     server: Any = grpc.server(threads, options=[("grpc.so_reuseport", 0)])
     methods = {"Export": cast("Any", grpc.unary_unary_rpc_method_handler(export))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -19,6 +20,7 @@ class Handover(SpanProcessor):
 
     def __init__(self, host: TracerProvider, scrubber: Scrubber) -> None:
         self._host, self._scrubber = host, scrubber
+        self._unflushed = False
 
     def on_start(self, span: Any, parent_context: Any = None) -> None:
         """The host's processors see our spans when they end."""
@@ -27,6 +29,7 @@ class Handover(SpanProcessor):
         try:
             for cleaned in clean([span], self._host.resource, self._scrubber):
                 self._host._active_span_processor.on_end(cleaned)
+                self._unflushed = True
         except Exception as exc:
             notices.swallowed("handover", exc)
 
@@ -34,8 +37,29 @@ class Handover(SpanProcessor):
         """The host shuts its own provider down."""
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """The host flushes its own provider."""
-        return True
+        """Flush the host's provider, which may hold what it got from us; not longer than told.
+
+        uvicorn ends by the signal that stopped it, so the host's own flush at exit never comes.
+        The SDK's batch processor ignores its time-out, so it is waited for on another thread.
+        """
+        if not self._unflushed:
+            return True
+        self._unflushed = False
+        thread = threading.Thread(
+            target=self._flush, args=(timeout_millis,), name="gentrace-handover", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:  # an interpreter that is ending gives no threads (Python 3.12)
+            return False
+        thread.join(timeout_millis / 1000)
+        return not thread.is_alive()
+
+    def _flush(self, timeout_millis: int) -> None:
+        try:
+            self._host.force_flush(timeout_millis)
+        except Exception as exc:
+            notices.swallowed("handover", exc)
 
 
 def provider_beside(host: TracerProvider, scrubber: Scrubber) -> TracerProvider:

@@ -7,7 +7,6 @@ whatever the endpoint does, and what could not be sent goes to the spool or is c
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import deque
@@ -15,19 +14,17 @@ from collections.abc import Callable
 from typing import Any
 
 from opentelemetry.sdk.trace import SpanProcessor
-from opentelemetry.sdk.trace.export import SpanExportResult
 
 from gentrace.core.scrub import Scrubber
 from gentrace.core.settings import Settings
 from gentrace.runtime import notices
-from gentrace.runtime.export.scrubbing import clean
+from gentrace.runtime.export import quiet
+from gentrace.runtime.export.outlet import Outlet
 from gentrace.runtime.export.spool import Spool
 from gentrace.runtime.process import Process
 
 EXIT_DEADLINE_S = 3.0
 HOLD_S = 10.0
-OUR_THREADS = frozenset({"gentrace-export", "gentrace-exporter-shutdown"})
-_NOISY = ("opentelemetry.exporter", "urllib3", "grpc")
 SEND_SHARE_S = 1.5
 _STUCK_SHARE_S = 0.3
 
@@ -48,10 +45,8 @@ class Pipeline(SpanProcessor):
         scrubber: Scrubber,
         make: Callable[[Settings], Any | None],
     ) -> None:
-        self.settings, self.process, self.spool = settings, process, spool
-        self.scrubber, self._make = scrubber, make
-        self.exporter: Any | None = None
-        self.lost = 0
+        self.settings, self.process = settings, process
+        self.outlet = Outlet(settings, process, spool, scrubber, make)
         self._queue: deque[Any] = deque()
         self._in_flight: list[Any] = []
         self._given_up: list[Any] | None = None
@@ -60,6 +55,20 @@ class Pipeline(SpanProcessor):
         self._stop = False
         self._records: list[dict[str, Any]] = []
         self._thread: threading.Thread | None = None
+
+    @property
+    def lost(self) -> int:
+        """Spans that are nowhere: dropped, or taken by neither the endpoint nor the spool."""
+        return self.outlet.lost
+
+    @property
+    def exporter(self) -> Any | None:
+        """The OTLP exporter; None for the spool, and before it is needed."""
+        return self.outlet.exporter
+
+    @exporter.setter
+    def exporter(self, exporter: Any | None) -> None:
+        self.outlet.exporter = exporter
 
     # -- SpanProcessor ---------------------------------------------------------------------
     def on_start(self, span: Any, parent_context: Any = None) -> None:
@@ -72,13 +81,13 @@ class Pipeline(SpanProcessor):
         try:
             self._enqueue(span)
         except Exception as exc:
-            self.lost += 1
+            self.outlet.count_lost(1)
             notices.swallowed("export", exc)
 
     def _enqueue(self, span: Any) -> None:
         with self._wake:
             if self._stop or len(self._queue) >= self.settings.max_queue:
-                self.lost += 1
+                self.outlet.count_lost(1)
                 if not self._stop:
                     notices.say_once("lost", "spans are dropped: they end faster than they leave")
                 return
@@ -113,7 +122,7 @@ class Pipeline(SpanProcessor):
         with self._wake:
             left = self._give_up()
         if left:
-            self._instead(left, f"no answer within {timeout_s:g} s")
+            self.outlet.instead(left, self.outlet.trouble() or f"no answer within {timeout_s:g} s")
 
     def shutdown(self) -> None:
         """See out what is left within :data:`EXIT_DEADLINE_S`, then stop the thread.
@@ -130,17 +139,19 @@ class Pipeline(SpanProcessor):
             stuck, thread = self._stuck(), self._thread
             self._wake.notify_all()
         if left:  # ended meanwhile
-            self._to_spool(left)
+            self.outlet.to_spool(left)
         for record in records:
-            self._guarded_record(record)
+            self.outlet.write_record(record)
         if stuck:
             deadline = min(deadline, time.monotonic() + _STUCK_SHARE_S)
-        self._close_exporter(deadline)  # ends the exporter's waiting, too
+        self.outlet.close_exporter(deadline, stuck)  # ends the exporter's waiting, too
         if thread is not None:
             thread.join(max(0.0, deadline - time.monotonic()))
         if self.lost:
             notices.say_once("lost at exit", f"{self.lost} spans could not be written")
-        self.spool.close()
+        self.outlet.spool.close()
+        if thread is None or not thread.is_alive():
+            quiet.undo()
 
     def _outstanding(self) -> bool:
         """Something has ended and is neither out nor given up."""
@@ -173,9 +184,7 @@ class Pipeline(SpanProcessor):
         self._queue.clear()
         self._in_flight, self._records, self._thread = [], [], None
         self._given_up = None
-        self.exporter, self.lost = None, 0
-        spool = self.spool
-        self.spool = Spool(spool.folder, spool.max_bytes, spool.max_age_s, instance)
+        self.outlet.after_fork(instance)
 
     def _ensure_thread(self) -> None:
         if self._thread is None or not self._thread.is_alive():
@@ -202,11 +211,11 @@ class Pipeline(SpanProcessor):
             stopping = self._stop
         try:
             for record in records:
-                self._guarded_record(record)
+                self.outlet.write_record(record)
             if batch:
-                self._export(batch)
+                self.outlet.write(batch, lambda: batch is self._given_up)
         except Exception as exc:
-            self.lost += len(batch)
+            self.outlet.count_lost(len(batch))
             notices.swallowed("export", exc)
         with self._wake:
             self._in_flight = []
@@ -220,7 +229,7 @@ class Pipeline(SpanProcessor):
 
     def _has_work(self) -> bool:
         """Spans of a process whose role is not known yet are held, unless it ends."""
-        known = bool(self.process.role) or self._flush or self._stop
+        known = self.process.named or self._flush or self._stop
         return self._stop or bool(self._records) or (known and bool(self._queue))
 
     def role_known(self) -> None:
@@ -231,112 +240,3 @@ class Pipeline(SpanProcessor):
     def _take(self) -> list[Any]:
         count = min(len(self._queue), self.settings.max_batch)
         return [self._queue.popleft() for _ in range(count)]
-
-    def _export(self, batch: list[Any]) -> None:
-        if self.exporter is None and self.settings.endpoint:
-            self.exporter = self._make(self.settings)
-            _quiet_exporters()
-        if self.exporter is None:
-            self._to_spool(batch)
-            return
-        spans = clean(batch, self.process.resource(), self.scrubber)
-        try:
-            result = self.exporter.export(spans)
-            why = "it did not take them"
-        except Exception as exc:
-            result, why = SpanExportResult.FAILURE, type(exc).__name__
-        if result is not SpanExportResult.SUCCESS and batch is not self._given_up:
-            self._instead(batch, why)
-
-    def _instead(self, batch: list[Any], why: str) -> None:
-        """The spool takes what the endpoint did not; said once."""
-        if self.settings.endpoint:
-            notices.say_once(
-                "export failed",
-                f"spans could not be sent to {self.settings.endpoint} ({why}); "
-                f"they go to the spool {self.spool.folder} instead",
-            )
-        self._to_spool(batch)
-
-    def _to_spool(self, batch: list[Any]) -> None:
-        try:
-            self.spool.write_spans(clean(batch, self.process.resource(), self.scrubber))
-        except OSError as exc:
-            self.lost += len(batch)
-            self._say_unwritable(exc)
-
-    def _guarded_record(self, record: dict[str, Any]) -> None:
-        try:
-            self.spool.write_process(record)
-        except OSError as exc:
-            self._say_unwritable(exc)
-
-    def _say_unwritable(self, exc: OSError) -> None:
-        what = "spans are lost" if not self.settings.endpoint else "its record is lost"
-        notices.say_once(
-            "spool",
-            f"the spool {self.spool.folder} cannot be written ({exc.strerror or exc}); {what}. "
-            "Set GENTRACE_SPOOL to a writable folder, or OTEL_EXPORTER_OTLP_ENDPOINT",
-        )
-
-    def _close_exporter(self, deadline: float) -> None:
-        if self.exporter is None:
-            return
-        closing = threading.Thread(
-            target=self._shutdown_exporter, name="gentrace-exporter-shutdown", daemon=True
-        )
-        try:
-            closing.start()
-        except RuntimeError:  # an interpreter that is ending gives no threads (Python 3.12)
-            if not self._stuck():
-                self._shutdown_exporter()
-            return
-        closing.join(max(0.0, deadline - time.monotonic()))
-
-    def _shutdown_exporter(self) -> None:
-        try:
-            if self.exporter is not None:
-                self.exporter.shutdown()
-        except Exception as exc:
-            notices.swallowed("export shutdown", exc)
-
-
-class _OursIsSaidOnce(logging.Filter):
-    """Drops what the exporter says on our thread: its failures are said once, by us."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return threading.current_thread().name not in OUR_THREADS
-
-
-_filter = _OursIsSaidOnce()
-
-
-def _quiet_exporters() -> None:
-    """Filter every logger that an exporter made or uses; adding a filter again changes nothing."""
-    for name, logger in list(logging.root.manager.loggerDict.items()):
-        if name.startswith(_NOISY) and isinstance(logger, logging.Logger):
-            logger.addFilter(_filter)
-
-
-def make_exporter(settings: Settings) -> Any | None:
-    """The OTLP exporter that the standard variables ask for, or None for the spool.
-
-    The exporters read endpoint, headers, certificates, compression and time-out themselves.
-    """
-    if not settings.endpoint:
-        return None
-    if settings.protocol == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (
-            OTLPSpanExporter as GrpcExporter,
-        )
-
-        return GrpcExporter()
-    if settings.protocol != "http/protobuf":
-        notices.say_once(
-            "protocol",
-            f"OTEL_EXPORTER_OTLP_PROTOCOL={settings.protocol} is not known here; "
-            "http/protobuf is used (or set grpc)",
-        )
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-    return OTLPSpanExporter()

@@ -1,12 +1,13 @@
 """The local spool: OTLP JSON lines, one segment a process and kind, bounded in size and age.
 
 A line is one whole write to a file opened for appending, so that a kill leaves at most one
-unfinished last line, and readers never see two processes' bytes in one line. Encoding is
-opentelemetry-exporter-otlp-json-common's.
+unfinished last line, and readers never see two processes' bytes in one line. What a full disk cuts
+off is taken back. Encoding is opentelemetry-exporter-otlp-json-common's.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -67,13 +68,24 @@ class Spool:
             self._clean()
         segment = self._files.get(kind)
         if segment is None or segment.size + len(line) > _SEGMENT_BYTES or segment.removed():
-            number = segment.number + 1 if segment else 0
-            if segment:
-                segment.close()
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = self.folder / f"{kind}-{self._name}-{number:04d}.jsonl"
-            segment = self._files[kind] = _Segment(path, number)
-        segment.append(line)
+            segment = self._next(kind)
+        try:
+            segment.append(line)
+        except OSError as exc:
+            if exc.errno != errno.EFBIG or not segment.size:
+                raise
+            self._next(kind).append(line)  # a limit on the size of a file leaves room in another
+
+    def _next(self, kind: str) -> _Segment:
+        """Open the kind's next segment and close the one before it."""
+        last = self._files.get(kind)
+        number = last.number + 1 if last else 0
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made = _Segment(self.folder / f"{kind}-{self._name}-{number:04d}.jsonl", number)
+        if last:
+            last.close()
+        self._files[kind] = made
+        return made
 
     def _clean(self) -> None:
         """Remove what is too old, then the oldest until the rest fits; never our own."""
@@ -107,20 +119,36 @@ class _Segment:
     """One file, written with one ``os.write`` a line."""
 
     def __init__(self, path: Path, number: int) -> None:
-        self.path, self.number, self.size, self._torn = path, number, 0, False
+        self.path, self.number, self._torn = path, number, False
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
         self._fd = os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
+        self.size = os.fstat(self._fd).st_size
 
     def append(self, line: bytes) -> None:
         if self._torn:
             line = b"\n" + line
-        written = os.write(self._fd, line)
+        written = 0
+        try:
+            while written < len(line):  # the second write says why the first was short
+                wrote = os.write(self._fd, line[written:])
+                if not wrote:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+                written += wrote
+        except OSError:
+            self._take_back(written)
+            raise
         self.size += written
-        self._torn = written != len(line)
-        if self._torn:
-            raise OSError(
-                28, f"only {written} of {len(line)} bytes could be written", str(self.path)
-            )
+        self._torn = False
+
+    def _take_back(self, written: int) -> None:
+        """Cut off the part of a line that was written; nobody else writes to this file."""
+        if not written:
+            return
+        try:
+            os.ftruncate(self._fd, self.size)
+        except OSError:
+            self.size += written
+            self._torn = True  # the next line begins with a line's end
 
     def removed(self) -> bool:
         """Somebody (another process that cleaned up) has removed the file."""

@@ -1,0 +1,134 @@
+"""The run store's Redis is gone, slow, full, read-only or none: generations are unharmed.
+
+A Redis of its own: a fault of ARQ's own would stop the host itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from tests.e2e import reading
+from tests.e2e.faults import WHOLE, in_time, one_line_each, run_and_stop
+from tests.support.small_host import SmallHost, small_host
+from tools import servers
+
+PAUSE_MS = 600_000
+
+
+@pytest.fixture(scope="module")
+def host(anything_failed: Callable[[], bool]) -> Generator[SmallHost]:
+    """The stand-in and Redis; each test starts API and worker."""
+    env = {"STANDIN_SLOW_RENDER_S": "2"}
+    with small_host(env, api=False, workers=0, failed=anything_failed) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def without(host: SmallHost) -> list[float]:
+    """The seconds that API and worker take to end without gentrace."""
+    return run_and_stop(host, {})[0]
+
+
+COMMANDS = {
+    "never answers": ("CLIENT", "PAUSE", str(PAUSE_MS), "ALL"),
+    "is full": ("CONFIG", "SET", "maxmemory", "1"),
+    "is read-only": ("REPLICAOF", "127.0.0.1", "1"),
+    "wants a password": ("CONFIG", "SET", "requirepass", "secret"),
+}
+
+
+@pytest.mark.parametrize("fault", COMMANDS)
+def test_a_store_that(
+    fault: str,
+    host: SmallHost,
+    without: list[float],
+    tmp_path: Path,
+    anything_failed: Callable[[], bool],
+) -> None:
+    spool = tmp_path / "spool"
+    with servers.redis(anything_failed) as store:
+        with Redis.from_url(store.url) as client:  # pyright: ignore[reportUnknownMemberType]
+            client.execute_command(*COMMANDS[fault])
+        env = {"GENTRACE": "1", "GENTRACE_SPOOL": str(spool), "GENTRACE_REDIS_URL": store.url}
+        took, programs, generation_id = run_and_stop(host, env)
+    in_time(took, without)
+    for line in one_line_each(programs):
+        assert "the run store in Redis does not answer" in line
+        assert "secret" not in line
+    joined(spool, generation_id)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://127.0.0.1:1", "redis://127.0.0.1:1/none"])
+def test_a_store_that_is_none(
+    url: str, host: SmallHost, without: list[float], tmp_path: Path
+) -> None:
+    spool = tmp_path / "spool"
+    env = {"GENTRACE": "1", "GENTRACE_SPOOL": str(spool), "GENTRACE_REDIS_URL": url}
+    took, programs, generation_id = run_and_stop(host, env)
+    in_time(took, without)
+    for line in one_line_each(programs):
+        assert "the run store in Redis does not answer" in line
+    joined(spool, generation_id)
+
+
+def joined(spool: Path, generation_id: str) -> None:
+    """The carrier alone still joins API and worker; polls may be missing."""
+    spans = reading.of_generation(reading.spooled(spool), generation_id)
+    assert {"create_generation", "process_generation", "provider.execute"} <= reading.names(spans)
+    assert reading.services(spans) == {"pixsim7-api", "pixsim7-worker"}
+    assert len(reading.roots(spans)) == 1
+
+
+def test_a_store_that_goes_away_meanwhile(
+    host: SmallHost, tmp_path: Path, anything_failed: Callable[[], bool]
+) -> None:
+    spool = tmp_path / "spool"
+    env = {"GENTRACE": "1", "GENTRACE_SPOOL": str(spool)}
+    with ExitStack() as stack:
+        store = stack.enter_context(servers.redis(anything_failed))
+        with host.running({**env, "GENTRACE_REDIS_URL": store.url}) as programs:
+            ids = [host.submit("before SLOWRENDER")]
+            host.wait_status(ids[0], "processing")
+            stack.close()
+            ids += [host.submit("after"), host.submit("after FILTER1")]
+            assert [g["status"] for g in host.wait_final(ids)] == ["completed"] * 3
+    for line in one_line_each(programs):
+        assert "the run store in Redis does not answer" in line
+    for generation_id in ids:
+        joined(spool, generation_id)
+
+
+def test_a_store_that_is_slow_for_a_while(
+    host: SmallHost, tmp_path: Path, anything_failed: Callable[[], bool]
+) -> None:
+    """Five seconds: what comes after is whole again."""
+    spool = tmp_path / "spool"
+    with servers.redis(anything_failed) as store:
+        env = {"GENTRACE": "1", "GENTRACE_SPOOL": str(spool), "GENTRACE_REDIS_URL": store.url}
+        with host.running(env) as programs:
+            with Redis.from_url(store.url) as client:  # pyright: ignore[reportUnknownMemberType]
+                client.execute_command("CLIENT", "PAUSE", "5000", "ALL")
+            during = str(host.run()["id"])
+            programs[0].wait_until(lambda: _answers(store.url), "the store answers again")
+
+            def whole_again() -> bool:
+                after = str(host.run()["id"])
+                programs[0].wait_until(
+                    lambda: after in reading.trace_ids(reading.spooled(spool)), "is traced"
+                )
+                return reading.complete([after], WHOLE)(reading.spooled(spool))
+
+            programs[0].wait_until(whole_again, "a generation is whole again", 40)
+        joined(spool, during)
+        for line in one_line_each(programs):
+            assert "the run store in Redis does not answer" in line
+
+
+def _answers(url: str) -> bool:
+    with Redis.from_url(url, socket_timeout=20) as client:  # pyright: ignore[reportUnknownMemberType]
+        return bool(client.ping())
