@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,7 +137,7 @@ class OtlpFiles:
         notes: list[str] = []
         try:
             with path.open("rb") as handle:
-                for line in handle:
+                for line in _whole_lines(handle):
                     if not keep(line):
                         lines += _torn(line)
                         continue
@@ -161,6 +161,18 @@ class OtlpFiles:
                 notes.append(f"{count} damaged {what}{'s' * (count > 1)} in {path}, skipped")
         if notes:
             self._notes[path] = notes
+
+
+def _whole_lines(handle: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines, put together again where a reader was quicker than the writer; the last as it is."""
+    begun = b""
+    for piece in handle:
+        begun += piece
+        if begun.endswith(b"\n"):
+            yield begun
+            begun = b""
+    if begun:
+        yield begun
 
 
 def _mentions(trace_ids: set[str]) -> Keep:

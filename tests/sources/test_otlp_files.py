@@ -14,7 +14,7 @@ import pytest
 
 from gentrace.core.errors import SourceError
 from gentrace.sources import Window, open_source
-from gentrace.sources.otlp_files import OtlpFiles
+from gentrace.sources.otlp_files import OtlpFiles, _whole_lines
 from tests.core import traces
 
 
@@ -210,3 +210,8 @@ def test_an_empty_spool_while_spans_go_elsewhere(tmp_path: Path, name: str) -> N
     assert caught.value.exit_code == 3
     traces.write(tmp_path / "spans-a.jsonl", traces.completed())
     assert not open_source("", env).is_empty()
+
+
+def test_a_line_that_is_read_in_pieces_is_one_line() -> None:
+    """A file's iterator gives a piece at its end, and goes on when there is more."""
+    assert list(_whole_lines([b"ab", b"c\n", b"d\n", b"e"])) == [b"abc\n", b"d\n", b"e"]
