@@ -54,8 +54,14 @@ def story(request: pytest.FixtureRequest, anything_failed: Callable[[], bool]) -
         }
         with small_host(env, failed=anything_failed) as host:
             generation = host.run(prompt="a slow lighthouse SLOWRENDER")
+            host.workers[0].wait_until(lambda: _is_over(received.spans()), "the last poll is over")
             asked = [request["path"] for request in host.standin_requests()]
         yield Story(generation, received.spans(), sum("/list/" in path for path in asked))
+
+
+def _is_over(spans: list[Span]) -> bool:
+    """Whether what the host does on the final status has ended, and with it the poll around it."""
+    return "generation.finish" in reading.names(spans) and reading.orphans(spans) == []
 
 
 def test_it_is_exactly_one_trace_with_one_root(story: Story) -> None:
