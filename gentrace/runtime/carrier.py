@@ -6,6 +6,7 @@ The host's propagators (OTEL_PROPAGATORS) decide which fields these are. Where t
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -128,6 +129,8 @@ def adding(serializer: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
         if sending is None or not isinstance(data, dict) or KEY in data:
             return serializer(data)
         try:
+            if sending.reader is None and serializer is not pickle.dumps:
+                return serializer(data)  # nobody knows who reads this, and how strictly
             payload = serializer({**data, KEY: sending.fields})
             if _readable(payload, data, sending.reader):
                 return payload

@@ -52,7 +52,10 @@ def exchange(others: Mapping[int, Any], packages: Sequence[str]) -> list[tuple[s
             continue
         other = others[id(inner)]
         given = staticmethod(other) if inner is not value else other
-        setattr(owner, name, given)
+        try:
+            setattr(owner, name, given)
+        except Exception:
+            continue  # a class that is closed to changes keeps its copy, which is listed
         done.append((_place(owner, name), id(inner), _back(owner, name, value, given)))
     return done
 
@@ -75,22 +78,21 @@ def _names(packages: Sequence[str]) -> Generator[tuple[Any, str, Any]]:
     inside = tuple(f"{package}." for package in packages)
     for module in list(sys.modules.values()):
         name = getattr(module, "__name__", None)
-        if not isinstance(name, str) or type(module) is not ModuleType:
+        if type(name) is not str or type(module) is not ModuleType:
             continue
         if name not in packages and name != "__main__" and not name.startswith(inside):
             continue
         for key, value in list(vars(module).items()):
             yield module, key, value
-            if isinstance(value, type) and value.__module__ == name:
+            if issubclass(type(value), type) and value.__module__ == name:
                 for attribute, held in list(vars(value).items()):
                     yield value, attribute, held
 
 
 def _place(owner: Any, name: str) -> str:
-    where = (
-        f"{owner.__module__}.{owner.__qualname__}" if isinstance(owner, type) else owner.__name__
-    )
-    return f"{where}.{name}"
+    if issubclass(type(owner), type):
+        return f"{owner.__module__}.{owner.__qualname__}.{name}"
+    return f"{owner.__name__}.{name}"
 
 
 def holders(objects: Sequence[Any], but: Callable[[str], bool]) -> dict[int, list[str]]:
@@ -107,7 +109,7 @@ def holders(objects: Sequence[Any], but: Callable[[str], bool]) -> dict[int, lis
     level = list(objects)
     ours: list[Any] = [objects, level, held_by]
     for _ in range(_HOPS):
-        found = [h for h in gc.get_referrers(*level) if not isinstance(h, FrameType)]
+        found = [h for h in gc.get_referrers(*level) if type(h) is not FrameType]
         wanted = {id(one) for one in level} - held_by.keys()
         ours.append(found)
         known = {id(one) for one in ours}
@@ -143,7 +145,8 @@ def _chains(
 
 
 def _told(holder: Any, chain: list[Any]) -> str:
-    itself = isinstance(holder, type) or type(holder) is FunctionType  # a wrapper passes for one
+    # by type alone: a wrapper passes for a function, and a lazy object would be loaded
+    itself = issubclass(type(holder), type) or type(holder) is FunctionType
     named = holder if itself else type(holder)
     told = f"{named.__module__}.{named.__qualname__}"
     return f"{told}.{_name_in(chain[-1], chain[-2])}" if _is_namespace(chain) else told

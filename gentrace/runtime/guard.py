@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import types
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Protocol
 
 from opentelemetry import context as otel_context
@@ -141,14 +142,39 @@ class _Started:
             self.coroutine.close()
 
 
-def _cancel_at_the_next_await() -> None:
-    """Hand on a cancellation that came while we waited: no more and no fewer than there were."""
+@types.coroutine
+def _cancelled_at_its_first_await(coroutine: Any, args: tuple[Any, ...]) -> Any:
+    """The host's coroutine, cancelled where it first waits.
+
+    A cancellation that came while we waited is taken back, and made again once the host's code
+    has got that far: what it asks of its task until then (a time-out does) is as without us.
+    """
     task = asyncio.current_task()
-    if task is None:
-        return
-    if task.cancelling():
-        task.uncancel()
-    task.cancel()
+    assert task is not None
+    task.uncancel()
+    try:
+        waited = coroutine.send(None)
+    except StopIteration as done:
+        task.cancel(*args)
+        return done.value
+    except BaseException:
+        task.cancel(*args)
+        raise
+    task.cancel(*args)
+    while True:
+        try:
+            sent = yield waited
+        except GeneratorExit:
+            coroutine.close()
+            raise
+        except BaseException as exc:
+            step = partial(coroutine.throw, exc)
+        else:
+            step = partial(coroutine.send, sent)
+        try:
+            waited = step()
+        except StopIteration as done:
+            return done.value
 
 
 def around(name: str, hook: Hook, guard: Guard, original: Any) -> Callable[..., Any]:
@@ -188,20 +214,25 @@ def around(name: str, hook: Hook, guard: Guard, original: Any) -> Callable[..., 
             guard.passed()
 
     async def drive(call: Call, started: _Started) -> Any:
-        well = True
+        well, coroutine = True, started.coroutine
         if hook.waits:
+            task = asyncio.current_task()
+            before = task.cancelling() if task is not None else 0
             try:
                 await hook.prepare(call)
-            except asyncio.CancelledError:
-                _cancel_at_the_next_await()  # it was meant for the host's call, which now begins
+            except asyncio.CancelledError as exc:
+                if task is not None and task.cancelling() > before:  # meant for the host's call
+                    coroutine = _cancelled_at_its_first_await(coroutine, exc.args)
+                else:
+                    well = False
             except Exception as exc:
                 guard.failed(exc)
                 well = False
         entered = enter(call)
         if entered is None:
-            return await started.coroutine
+            return await coroutine
         try:
-            result = await started.coroutine
+            result = await coroutine
         except BaseException as exc:
             leave(entered, hook.failed, call, exc, well)
             raise
@@ -232,7 +263,6 @@ def around(name: str, hook: Hook, guard: Guard, original: Any) -> Callable[..., 
         return result
 
     # a decorator may be a plain function that returns the coroutine of what it decorates
-    is_async = inspect.iscoroutinefunction(original) or inspect.iscoroutinefunction(
-        inspect.unwrap(original)
-    )
+    forms = (original, inspect.unwrap(original), vars(type(original)).get("__call__"))
+    is_async = any(inspect.iscoroutinefunction(form) for form in forms)
     return asynchronous if is_async else synchronous

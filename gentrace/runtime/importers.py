@@ -49,7 +49,7 @@ class Importers:
         functions = {
             id(function): hooked
             for _, function, hooked in wrapped
-            if late or "." not in function.__qualname__
+            if late or "." not in getattr(function, "__qualname__", "")
         }
         names = {id(function): name for name, function, _ in wrapped}
         for place, of, undo in copies.exchange(functions, self._packages) if functions else ():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import inspect
+import sys
 from collections import defaultdict
 from collections.abc import Callable
 from types import ModuleType
@@ -107,7 +108,7 @@ class Patcher:
         elif target.role == "adapter":
             self._patch_adapter(target, module, found)
         elif target.role in self.hooks:
-            if inspect.ismodule(owner) and getattr(found, "__module__", "") != module.__name__:
+            if inspect.ismodule(owner) and _is_from_elsewhere(found, name, module):
                 return  # re-exported here: it is wrapped where it is defined
             if inspect.isclass(owner):
                 owner = next((c for c in owner.__mro__ if name in c.__dict__), owner)
@@ -193,6 +194,15 @@ class Patcher:
             row["copies"] = unreached
             row["copies_patched"] = sorted(self._importers.patched.get(target.name, []))
         return row
+
+
+def _is_from_elsewhere(found: Any, name: str, module: ModuleType) -> bool:
+    """Whether another module has defined it: not what a decorator of another module made here."""
+    home = getattr(found, "__module__", None)
+    if home == module.__name__ or not isinstance(home, str):
+        return False
+    known = vars(sys.modules[home]) if home in sys.modules else {}
+    return any(known.get(as_) is found for as_ in (name, getattr(found, "__name__", name)))
 
 
 def _half_way(module: ModuleType) -> bool:

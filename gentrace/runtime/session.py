@@ -131,6 +131,9 @@ class Session:
         self.patcher.install()
         atexit.register(self._at_exit)
         _see_to_forks(self)
+        process = sys.modules.get("multiprocessing.process")
+        if process is not None and process.parent_process() is not None:
+            self._finalize()  # a child of multiprocessing leaves without atexit
 
     def _library(
         self, name: str, installer: Callable[[Engine, ModuleType], None]

@@ -38,7 +38,8 @@ class _Trigger:
         self.fire()
         # The import under way does not see the finders that were added just now: ask them here.
         for finder in list(sys.meta_path):
-            spec = None if finder is self else finder.find_spec(fullname, path, target)
+            find = None if finder is self else getattr(finder, "find_spec", None)
+            spec = None if find is None else find(fullname, path, target)
             if spec is not None:
                 return spec
         return None

@@ -166,11 +166,12 @@ def sending(reader: carrier.Reader | None = None) -> Generator[dict[str, str]]:
 
 def test_both_serializers_agree_with_arqs_own() -> None:
     made = serialize_job("f", (1,), {"a": 2}, None, 3)
-    with sending() as sent:
-        for dump, load in (
-            (pickle.dumps, pickle.loads),
-            (lambda data: json.dumps(data).encode(), json.loads),
-        ):
+    kinds: tuple[tuple[Any, Any, Any], ...] = (
+        (pickle.dumps, pickle.loads, None),
+        (lambda data: json.dumps(data).encode(), json.loads, json.loads),
+    )
+    for dump, load, reader in kinds:
+        with sending(reader) as sent:
             data = load(carrier.adding(dump)(pickle.loads(made)))
             assert data.pop(carrier.KEY) == sent
             assert {**data, "a": tuple(data["a"])} == pickle.loads(made)
@@ -434,3 +435,10 @@ def test_whatever_was_sent_a_carrier_is_texts_or_nothing(sent: Any) -> None:
     assert found is None or found.is_valid
     assert isinstance(carrier.arrived(taken), Context)
     carrier.incoming.set(None)
+
+
+def test_a_serializer_of_which_nobody_knows_the_reader_gets_the_plain_job() -> None:
+    """A worker's reader that is strict would lose the job, in a worker without gentrace too."""
+    data = {"t": None, "f": "f", "a": [1], "k": {}, "et": 3}
+    with sending():
+        assert json.loads(carrier.adding(lambda job: json.dumps(job).encode())(data)) == data

@@ -106,3 +106,60 @@ async def test_a_cancellation_while_the_store_is_read_is_the_hosts() -> None:
             await Host().work()
     assert seen[2:] == ["began", "cancelled 1"]
     restore()
+
+
+async def test_a_cancellation_while_the_store_is_read_leaves_the_hosts_time_outs_alone() -> None:
+    """A time-out of the host's counts its task's cancellations: what came to us is none of them."""
+    reading = asyncio.Event()
+    seen: list[object] = []
+
+    class Waiting(Hook):
+        waits = True
+
+        async def prepare(self, call: Call) -> None:
+            reading.set()
+            await asyncio.sleep(30)
+
+    class Host:
+        async def work(self) -> str:
+            task = asyncio.current_task()
+            assert task is not None
+            seen.append(task.cancelling())
+            async with asyncio.timeout(0):
+                await asyncio.sleep(30)
+            return "went on"
+
+        async def at_once(self) -> str:
+            return "done"
+
+    for name in ("work", "at_once"):
+        hook = Waiting()
+        restore = replace(Host, name, around(name, hook, Guard(name), vars(Host)[name]))
+        assert restore is not None
+        reading.clear()
+        task = asyncio.create_task(getattr(Host(), name)())
+        await reading.wait()
+        task.cancel("why")
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        if name == "work":
+            assert caught.value.args == ("why",)
+        restore()
+    assert seen == [0]
+
+
+async def test_a_callable_object_that_gives_coroutines() -> None:
+    class Work:
+        async def __call__(self, number: int) -> int:
+            hook.seen.append("host")
+            return number + 1
+
+    class Host:
+        work = Work()
+
+    hook = Hook()
+    restore = replace(Host, "work", around("work", hook, Guard("work"), Host.work))
+    assert restore is not None
+    assert await Host.work(1) == 2
+    assert hook.seen == ["before", "host", "after 2", "settle"]
+    restore()

@@ -15,6 +15,7 @@ import inspect
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from opentelemetry import context as otel_context
 
@@ -48,6 +49,7 @@ class WorkerHooks:
     def __init__(self, engine: Engine) -> None:
         self.engine, self.spans = engine, JobSpans(engine)
         self.guard = engine.guard("arq worker")
+        self._observed: WeakKeyDictionary[Any, list[tuple[Any, str, Any]]] = WeakKeyDictionary()
 
     def guarded(self, work: Callable[..., Any], *args: Any) -> Any:
         """Our own work; None where it failed or the hook is off."""
@@ -168,19 +170,24 @@ class WorkerHooks:
         start = worker.on_job_start
         if not isinstance(start, _Started):
             worker.on_job_start = _Started(self, start)
-            self.engine.undo.append(_restoring(worker, "on_job_start", start))
+            self._remember(worker, worker, "on_job_start", start)
         for function in worker.functions.values():
             coroutine = function.coroutine
             if inspect.iscoroutinefunction(coroutine) and not isinstance(coroutine, _Observed):
                 function.coroutine = cast(Any, _Observed)(coroutine, self.function)
-                self.engine.undo.append(_restoring(function, "coroutine", coroutine))
+                self._remember(worker, function, "coroutine", coroutine)
 
+    def _remember(self, worker: Any, owner: Any, name: str, original: Any) -> None:
+        """What stood there, for as long as the worker lives."""
+        owners = self._observed.setdefault(worker, [])
+        owners.append((owner if owner is not worker else None, name, original))
 
-def _restoring(owner: Any, name: str, original: Any) -> Callable[[], None]:
-    def restore() -> None:
-        setattr(owner, name, original)
-
-    return restore
+    def restore(self) -> None:
+        """Put back what stands in the workers that there are."""
+        for worker, owners in list(self._observed.items()):
+            for owner, name, original in owners:
+                setattr(worker if owner is None else owner, name, original)
+        self._observed.clear()
 
 
 def install(engine: Engine, module: ModuleType) -> None:
@@ -196,4 +203,5 @@ def install(engine: Engine, module: ModuleType) -> None:
         (module, hooks.serialize_result),
     ):
         engine.replace(owner, wrapper.__name__, wrapper)
+    engine.undo.append(hooks.restore)
     baggage.hold_back(engine)

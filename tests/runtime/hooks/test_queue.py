@@ -100,7 +100,7 @@ async def test_a_serializer_that_refuses_unknown_keys_gets_the_plain_job(host: S
             raise ValueError("unknown keys")
         return pickle.dumps(data)
 
-    redis = await pool(host, job_serializer=strict)
+    redis = await pool(host, job_serializer=strict, job_deserializer=pickle.loads)
     job = await redis.enqueue_job("process_generation", generation_id=1)
     assert asked == [6, 5]
     own = pickle.loads(payload(host, job.job_id))
