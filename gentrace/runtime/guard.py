@@ -142,6 +142,15 @@ class _Started:
             self.coroutine.close()
 
 
+def _cancellations() -> int:
+    """How often the task at work has been asked to stop; 0 where asyncio runs none."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return 0
+    return 0 if task is None else task.cancelling()
+
+
 @types.coroutine
 def _cancelled_at_its_first_await(coroutine: Any, args: tuple[Any, ...]) -> Any:
     """The host's coroutine, cancelled where it first waits.
@@ -216,12 +225,11 @@ def around(name: str, hook: Hook, guard: Guard, original: Any) -> Callable[..., 
     async def drive(call: Call, started: _Started) -> Any:
         well, coroutine = True, started.coroutine
         if hook.waits:
-            task = asyncio.current_task()
-            before = task.cancelling() if task is not None else 0
+            before = _cancellations()
             try:
                 await hook.prepare(call)
             except asyncio.CancelledError as exc:
-                if task is not None and task.cancelling() > before:  # meant for the host's call
+                if _cancellations() > before:  # meant for the host's call
                     coroutine = _cancelled_at_its_first_await(coroutine, exc.args)
                 else:
                     well = False

@@ -12,10 +12,10 @@ Observed on: arq 0.25 to 0.28.
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, cast
-from weakref import WeakKeyDictionary
 
 from opentelemetry import context as otel_context
 
@@ -49,7 +49,7 @@ class WorkerHooks:
     def __init__(self, engine: Engine) -> None:
         self.engine, self.spans = engine, JobSpans(engine)
         self.guard = engine.guard("arq worker")
-        self._observed: WeakKeyDictionary[Any, list[tuple[Any, str, Any]]] = WeakKeyDictionary()
+        self._observed: list[tuple[weakref.ref[Any], str, Any]] = []
 
     def guarded(self, work: Callable[..., Any], *args: Any) -> Any:
         """Our own work; None where it failed or the hook is off."""
@@ -170,23 +170,23 @@ class WorkerHooks:
         start = worker.on_job_start
         if not isinstance(start, _Started):
             worker.on_job_start = _Started(self, start)
-            self._remember(worker, worker, "on_job_start", start)
+            self._remember(worker, "on_job_start", start)
         for function in worker.functions.values():
             coroutine = function.coroutine
             if inspect.iscoroutinefunction(coroutine) and not isinstance(coroutine, _Observed):
                 function.coroutine = cast(Any, _Observed)(coroutine, self.function)
-                self._remember(worker, function, "coroutine", coroutine)
+                self._remember(function, "coroutine", coroutine)
 
-    def _remember(self, worker: Any, owner: Any, name: str, original: Any) -> None:
-        """What stood there, for as long as the worker lives."""
-        owners = self._observed.setdefault(worker, [])
-        owners.append((owner if owner is not worker else None, name, original))
+    def _remember(self, owner: Any, name: str, original: Any) -> None:
+        """What stood there, for as long as the worker lives, or the cron job of its settings."""
+        self._observed = [seen for seen in self._observed if seen[0]() is not None]
+        self._observed.append((weakref.ref(owner), name, original))
 
     def restore(self) -> None:
-        """Put back what stands in the workers that there are."""
-        for worker, owners in list(self._observed.items()):
-            for owner, name, original in owners:
-                setattr(worker if owner is None else owner, name, original)
+        """Put back what stands in the workers and cron jobs that there are."""
+        for owner, name, original in ((ref(), name, old) for ref, name, old in self._observed):
+            if owner is not None:
+                setattr(owner, name, original)
         self._observed.clear()
 
 
