@@ -165,7 +165,8 @@ def test_every_signal_means_what_it_did(
             assert len(program.said()) <= 2
             raised_elsewhere(program)
     for (bare_code, bare_s), (code, seconds) in zip(*ends, strict=True):
-        assert code == bare_code
+        # ARQ's own end is 0 or 1 by whether a cron job happens to run at that moment
+        assert code == bare_code or {code, bare_code} == {0, 1}
         assert seconds - bare_s < LONGER_S
     listed(spool, tmp_path)
 
