@@ -38,6 +38,20 @@ class Hook:
         self.seen.append("settle")
 
 
+class Waiting(Hook):
+    """Reads the store for as long as it is let; says when it has begun."""
+
+    waits = True
+
+    def __init__(self, reading: asyncio.Event) -> None:
+        super().__init__()
+        self.reading = reading
+
+    async def prepare(self, call: Call) -> None:
+        self.reading.set()
+        await asyncio.sleep(30)
+
+
 def plainly(function: Callable[..., Any]) -> Callable[..., Any]:
     """A decorator as hosts write them: a plain function that returns the coroutine."""
 
@@ -73,13 +87,6 @@ async def test_a_cancellation_while_the_store_is_read_is_the_hosts() -> None:
     """The host's coroutine begins, and meets it at its first await as it would without us."""
     reading, seen = asyncio.Event(), list[str]()
 
-    class Waiting(Hook):
-        waits = True
-
-        async def prepare(self, call: Call) -> None:
-            reading.set()
-            await asyncio.sleep(30)
-
     class Host:
         async def work(self) -> None:
             seen.append("began")
@@ -91,7 +98,7 @@ async def test_a_cancellation_while_the_store_is_read_is_the_hosts() -> None:
                 seen.append(f"cancelled {task.cancelling()}")
                 raise
 
-    hook = Waiting()
+    hook = Waiting(reading)
     restore = replace(Host, "work", around("work", hook, Guard("work"), vars(Host)["work"]))
     assert restore is not None
     task = asyncio.create_task(Host().work())
@@ -113,13 +120,6 @@ async def test_a_cancellation_while_the_store_is_read_leaves_the_hosts_time_outs
     reading = asyncio.Event()
     seen: list[object] = []
 
-    class Waiting(Hook):
-        waits = True
-
-        async def prepare(self, call: Call) -> None:
-            reading.set()
-            await asyncio.sleep(30)
-
     class Host:
         async def work(self) -> str:
             task = asyncio.current_task()
@@ -133,7 +133,7 @@ async def test_a_cancellation_while_the_store_is_read_leaves_the_hosts_time_outs
             return "done"
 
     for name in ("work", "at_once"):
-        hook = Waiting()
+        hook = Waiting(reading)
         restore = replace(Host, name, around(name, hook, Guard(name), vars(Host)[name]))
         assert restore is not None
         reading.clear()

@@ -167,6 +167,7 @@ class WorkerHooks:
 
     def _observe_jobs(self, worker: Any) -> None:
         """Put ourselves between the worker and each function's coroutine, once."""
+        self._observed = [seen for seen in self._observed if seen[0]() is not None]
         start = worker.on_job_start
         if not isinstance(start, _Started):
             worker.on_job_start = _Started(self, start)
@@ -179,7 +180,6 @@ class WorkerHooks:
 
     def _remember(self, owner: Any, name: str, original: Any) -> None:
         """What stood there, for as long as the worker lives, or the cron job of its settings."""
-        self._observed = [seen for seen in self._observed if seen[0]() is not None]
         self._observed.append((weakref.ref(owner), name, original))
 
     def restore(self) -> None:
