@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import reading
-from tests.support.otlp_receiver import OtlpReceiver, Span, receiver
+from tests.support.otlp_receiver import OtlpReceiver, Span
 from tests.support.programs import BIN
 from tests.support.small_host import ARQ, UVICORN, SmallHost, small_host
 
@@ -39,13 +39,6 @@ else:
 del sys.argv[1]
 main()
 """
-
-
-@pytest.fixture(scope="module")
-def received() -> Generator[OtlpReceiver]:
-    """Where the spans of every start go; each test clears it first."""
-    with receiver() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e import reading
 from tests.support import programs
-from tests.support.otlp_receiver import OtlpReceiver, receiver
+from tests.support.otlp_receiver import OtlpReceiver
 from tests.support.programs import BIN
 from tests.support.small_host import APP, FOLDER, SmallHost, small_host
 
@@ -55,13 +55,6 @@ PROGRAM = """
             assert started.exitcode == 0
         assert ours() != []
 """
-
-
-@pytest.fixture(scope="module")
-def received() -> Generator[OtlpReceiver]:
-    """Where the spans of every start go; each test clears it first."""
-    with receiver() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

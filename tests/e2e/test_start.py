@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import reading
-from tests.support.otlp_receiver import OtlpReceiver, receiver
+from tests.support.otlp_receiver import OtlpReceiver
 from tests.support.programs import BIN, ROOT, Program, clean_environment
 from tests.support.small_host import APP, ARQ, FOLDER, UVICORN, WORKER, SmallHost, small_host
 
@@ -34,13 +34,6 @@ HOST = "pixsim7.backend.main"
 MIDDLE = f"import {HOST}.services.generation.creation, {HOST}.services.provider; {IMPORTED}"
 AFTER = f"import {HOST}.main, {HOST}.workers.arq_worker; {IMPORTED}"
 CALLED = "import gentrace; assert gentrace.instrument(); assert gentrace.instrument()"
-
-
-@pytest.fixture(scope="module")
-def received() -> Generator[OtlpReceiver]:
-    """Where the spans of every start go; each test clears it first."""
-    with receiver() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
