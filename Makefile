@@ -11,7 +11,7 @@ FOR_WORK := $(VENV)/.filled-for-work
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-jaeger setup test check services clean
+.PHONY: help demo demo-jaeger demo-second setup test check services clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,10 @@ demo: $(FOR_DEMO) ## a small host, a dozen generations, and their traces
 
 demo-jaeger: $(FOR_DEMO) ## the same into a Jaeger, which `make services` builds; until Ctrl-C
 	@$(BIN)/python -m examples.demo --jaeger auto --keep $(ARGS)
+
+demo-second: $(FOR_DEMO) ## another, unlike host, served by a profile alone
+	@$(BIN)/python -m examples.print_shop $(ARGS)
+	@$(BIN)/gentrace list --source .print_shop/spool
 
 setup: $(FOR_WORK) ## only fills the environment, for the tests and checks
 
@@ -39,7 +43,7 @@ services: ## Redis, PostgreSQL and Jaeger for the tests: installs or builds what
 	@$(PYTHON) -m tools.services install
 
 clean: ## removes the environment, the demo's files and all caches
-	rm -rf .venv .demo .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .demo .print_shop .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A venv without pip (Debian without python3-venv) takes the one that made it.

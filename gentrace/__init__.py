@@ -16,7 +16,7 @@ def instrument(profile: str | None = None) -> bool:
 
     Args:
         profile: a shipped profile's name, an entry point's name or the path of a TOML file;
-            ``GENTRACE_PROFILE`` or pixsim7 otherwise.
+            ``GENTRACE_PROFILE`` or the default otherwise.
 
     Returns:
         Whether the hooks are in place. False, with one line on stderr, when the profile or an

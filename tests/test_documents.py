@@ -13,7 +13,14 @@ from gentrace.core import profile
 from tools import names_page
 
 ROOT = Path(__file__).parent.parent
-PAGES = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/profile.md"]
+PAGES = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/profile.md",
+    "docs/another-host.md",
+]
 TOP = ("gentrace/", "docs/", "examples/", "tests/", "tools/", "bench/", ".ci/")
 
 
@@ -35,7 +42,10 @@ def test_the_changelog_names_this_version() -> None:
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("kind", [profile.Profile, profile.Target, profile.Route, profile.Job])
+@pytest.mark.parametrize(
+    "kind",
+    [profile.Profile, profile.Target, profile.Route, profile.Job, profile.Statuses, profile.Waits],
+)
 def test_every_profile_key_is_explained(kind: type) -> None:
     page = (ROOT / "docs" / "profile.md").read_text(encoding="utf-8")
     assert not [f.name for f in fields(kind) if not re.search(rf"\b{f.name}\b", page)]

@@ -46,6 +46,7 @@ def page() -> str:
         f"| `{names.EVENT_PROVIDER_STATUS}` | `provider.poll` | the provider's status, as read |",
         f"| `{names.EVENT_CACHE}` | `create_generation` | the cache write, and its error if any |",
         f"| `{names.EVENT_ACCOUNT_RELEASED}` | the span at work | the account's id |",
+        "| the host's log events | the span at work | the fields that the profile lists |",
         "",
     ]
     return "\n".join(lines)

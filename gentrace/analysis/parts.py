@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from gentrace.analysis.unwritten import stand_ins
 from gentrace.core import names
@@ -13,6 +14,7 @@ from gentrace.core.spans import Span
 
 OWN_ENQUEUE = names.ENQUEUE_PREFIX + names.PROCESS_GENERATION
 SKIPPED = "skipped"
+NEVER_RAN = frozenset({"expired", "corrupt", "not_found", "max_tries"})
 _FINAL = Statuses().final
 _LIFECYCLE = frozenset(
     {names.RUN, names.CREATE_GENERATION, names.PROCESS_GENERATION, names.FINISH, OWN_ENQUEUE}
@@ -79,11 +81,16 @@ class Parts:
 
     @cached_property
     def jobs(self) -> list[Span]:
-        """The tries that did not skip the generation, those not written yet among them."""
+        """The tries that ran and did not skip the generation, those not written yet among them."""
         found = [*self.named(names.PROCESS_GENERATION)]
         found += [s for s in stand_ins(self.spans) if s.name == names.PROCESS_GENERATION]
         found.sort(key=lambda span: span.start_ns)
-        return [span for span in found if span.text(names.JOB_STATUS) != SKIPPED]
+        return [
+            span
+            for span in found
+            if span.text(names.JOB_STATUS) != SKIPPED
+            and span.text(names.JOB_OUTCOME) not in NEVER_RAN
+        ]
 
     @cached_property
     def executes(self) -> list[Span]:
@@ -98,27 +105,49 @@ class Parts:
     @cached_property
     def finals(self) -> list[Final]:
         """Every final status that was reached, the last one last."""
-        found = [_final(span) for span in self.named(names.FINISH)]
+        changes = [*self.status_changes()]
+        found = [_final(span, changes) for span in self.named(names.FINISH)]
         if not any(found):
             found = [
-                Final(str(event.attributes[names.STATUS]), event.at_ns, event.at_ns)
-                for span in self.spans
-                for event in span.events
-                if event.name == names.EVENT_STATUS and event.attributes.get(names.STATUS) in _FINAL
+                Final(outcome, at_ns, at_ns)
+                for at_ns, told in changes
+                if (outcome := _outcome(told)) is not None
             ]
         return sorted((f for f in found if f is not None), key=lambda final: final.at_ns)
+
+    def status_changes(self) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """When each status was set, and what is told of it: by an event, or a span of its own."""
+        for span in self.spans:
+            if span.name == names.STATUS_CHANGE and not span.failed:
+                yield span.last_ns, span.attributes
+            for event in span.events:
+                if event.name == names.EVENT_STATUS:
+                    yield event.at_ns, event.attributes
 
     @cached_property
     def final(self) -> Final | None:
         """The final status that the run ended with; None while it goes on.
 
-        A `failed` that was followed by another enqueue or try was put back.
+        A `failed` that was followed by another enqueue, try or status was put back.
         """
         if not self.finals:
             return None
         last = self.finals[-1]
-        went_on = any(span.start_ns > last.from_ns for span in (*self.enqueues, *self.jobs))
-        return None if went_on else last
+        return None if self._went_on(last) else last
+
+    def _went_on(self, last: Final) -> bool:
+        """Whether the run has a life after that end.
+
+        A try that was queued before it and did nothing, having found the run over, is none.
+        """
+        if any(span.start_ns > last.from_ns for span in (*self.enqueues, *self.executes)):
+            return True
+        changes = self.status_changes()
+        if any(at_ns > last.at_ns and _outcome(told) is None for at_ns, told in changes):
+            return True
+        later = [job for job in self.jobs if job.start_ns > last.from_ns]
+        queued = {span.span_id for span in self.enqueues}
+        return any(job.parent_id not in queued for job in later)
 
     @property
     def of_a_run(self) -> bool:
@@ -146,13 +175,21 @@ class Parts:
         return next((text for s in ordered if s and (text := s.text(name)) is not None), None)
 
 
-def _final(span: Span) -> Final | None:
+def _outcome(told: Mapping[str, Any]) -> str | None:
+    """The outcome that a status change means; None where the status is not final."""
+    outcome = told.get(names.OUTCOME)
+    if outcome is None and told.get(names.STATUS) in _FINAL:
+        outcome = told[names.STATUS]
+    return None if outcome is None else str(outcome)
+
+
+def _final(span: Span, changes: Sequence[tuple[int, Mapping[str, Any]]]) -> Final | None:
     outcome = span.text(names.OUTCOME)
     if outcome is None or (span.failed and span.text(names.ERROR_TYPE)):
         return None  # nothing final, or setting it raised
     committed = [
-        event.at_ns
-        for event in span.events
-        if event.name == names.EVENT_STATUS and event.attributes.get(names.STATUS) == outcome
+        at_ns
+        for at_ns, told in changes
+        if span.start_ns <= at_ns <= span.last_ns and _outcome(told) == outcome
     ]
     return Final(outcome, committed[-1] if committed else span.last_ns, span.start_ns)

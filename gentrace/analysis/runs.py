@@ -156,6 +156,8 @@ class Run:
         if self.outcome not in ("failed", None):
             return None
         told = self.parts.run.text(name) if self.parts.run else None
+        if told == names.FAILED:  # the run span's word for a failure without a type
+            told = None
         if told is None and self.outcome is not None:
             told = self.parts.last(name, self.parts.named(names.FINISH))
         if told is None and self.failure is not None:

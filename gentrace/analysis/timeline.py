@@ -69,6 +69,9 @@ def events(parts: Parts) -> Iterator[Event]:
     yield from _queueing(parts)
     yield from _jobs(parts)
     yield from _provider(parts)
+    for at_ns, told in parts.status_changes():
+        if told.get(names.STATUS) in _HELD:
+            yield Event(Kind.HELD, at_ns)
     for final in parts.finals[: None if parts.final is None else -1]:
         yield Event(Kind.ENDED, final.at_ns)
 
@@ -115,7 +118,9 @@ def _jobs(parts: Parts) -> Iterator[Event]:
             yield Event(Kind.ENQUEUED, job.end_ns)
         else:
             held = State.HOLD if status in _HELD else None
-            yield Event(Kind.JOB_OVER, job.end_ns, wait=held)
+            failed = job.failed and outcome is not None
+            kind = Kind.JOB_FAILED if failed else Kind.JOB_OVER
+            yield Event(kind, job.end_ns, wait=held)
 
 
 def _provider(parts: Parts) -> Iterator[Event]:
@@ -125,20 +130,30 @@ def _provider(parts: Parts) -> Iterator[Event]:
         if execute.open:
             continue
         job_id = execute.text(names.PROVIDER_JOB_ID)
-        submitted = job_id is not None and not execute.failed
+        over = _is_over(execute) and not execute.failed
+        submitted = (job_id is not None or over) and not execute.failed
         if job_id is not None:
             attempts[job_id] = attempt
         kind = Kind.SUBMITTED if submitted else Kind.NOT_SUBMITTED
         yield Event(kind, execute.end_ns, attempt)
+        if over:
+            yield Event(Kind.PROVIDER_DONE, execute.end_ns, attempt)
     for span in parts.polls:
-        status = span.text(names.PROVIDER_STATUS)
-        if status is not None and status.lower() not in _PENDING:
+        if _is_over(span):
             attempt = attempts.get(span.text(names.PROVIDER_JOB_ID) or "", 0)
             yield Event(Kind.PROVIDER_DONE, _read_at(parts, span), attempt)
     for span in parts.named(names.PROVIDER_WAIT):
         if not span.open:
             attempt = attempts.get(span.text(names.PROVIDER_JOB_ID) or "", 0)
             yield Event(Kind.PROVIDER_DONE, span.end_ns, attempt)
+
+
+def _is_over(span: Span) -> bool:
+    """Whether the provider's status that the span tells is final."""
+    told, status = span.attributes.get(names.PROVIDER_OVER), span.text(names.PROVIDER_STATUS)
+    if isinstance(told, bool):
+        return told
+    return status is not None and status.lower() not in _PENDING
 
 
 def _read_at(parts: Parts, poll: Span) -> int:

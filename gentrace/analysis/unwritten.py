@@ -46,7 +46,7 @@ def stand_ins(spans: Sequence[Span]) -> list[Span]:
 def _stand_in(span_id: str, producer: Span, first: Span) -> Span:
     attributes = {
         name: producer.attributes[name]
-        for name in (names.GENERATION_ID, names.MESSAGING_MESSAGE_ID)
+        for name in (names.GENERATION_ID, names.MESSAGING_MESSAGE_ID, names.CODE_FUNCTION)
         if name in producer.attributes
     }
     return Span(

@@ -35,7 +35,7 @@ def command(
     ] = None,
     profile: Annotated[
         str,
-        typer.Option("--profile", metavar="NAME|FILE", help="Default: GENTRACE_PROFILE, pixsim7."),
+        typer.Option("--profile", metavar="NAME|FILE", help="Default: GENTRACE_PROFILE."),
     ] = "",
     source: Annotated[
         Path | None, typer.Option("--source", metavar="FOLDER", help="A spool. Default: the spool.")

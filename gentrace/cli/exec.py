@@ -17,8 +17,7 @@ USAGE = """\
 usage: gentrace exec [--] COMMAND [ARGUMENT ...]
 
 Run COMMAND with GENTRACE=1. Variables GENTRACE_* and OTEL_* that are not set yet are taken from the
-nearest .env, here or in a folder above. Example:
-    gentrace exec -- arq pixsim7.backend.main.workers.arq_worker.WorkerSettings
+nearest .env, here or in a folder above. Example: gentrace exec -- arq app.worker.WorkerSettings
 """
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 _OURS = ("GENTRACE", "OTEL_")

@@ -74,7 +74,10 @@ STARTUP = _span("gentrace.startup", "INTERNAL", "one process came up: code and e
 GENERATION_ID = _attribute("generation.id", "string", "every span of a run", "the host's id")
 GENERATION_RUN = _attribute("generation.run", "int", "create_generation, run", "1 for the first")
 OUTCOME = _attribute(
-    "generation.outcome", "string", "generation.finish, run", "the final status reached"
+    "generation.outcome",
+    "string",
+    "generation.finish, run, generation.status",
+    "the final status reached: completed, failed or cancelled, whatever the host's word for it",
 )
 OPERATION = _attribute("generation.operation", "string", "create, execute, run", "what was asked")
 PROVIDER = _attribute("generation.provider", "string", "create, execute, run", "of whom")
@@ -110,7 +113,9 @@ RETURNED_STATUS = _attribute(
 FOUND_ID = _attribute(
     "generation.found.id", "string", "generation.dedup, generation.cache", "what the lookup named"
 )
-STATUS = _attribute("generation.status", "string", "status, finish, events", "the status set")
+STATUS = _attribute(
+    "generation.status", "string", "status, finish, events", "the status set, in the host's word"
+)
 STATUS_PREVIOUS = _attribute(
     "generation.status.previous", "string", "status, finish, events", "the status before, if known"
 )
@@ -120,7 +125,16 @@ PROVIDER_JOB_ID = _attribute(
     "generation.provider.job_id", "string", "provider.execute, poll, run", "the provider's job"
 )
 PROVIDER_STATUS = _attribute(
-    "generation.provider.status", "string", "provider.poll", "the provider's status as read"
+    "generation.provider.status",
+    "string",
+    "provider.poll, provider.execute",
+    "the provider's status as read",
+)
+PROVIDER_OVER = _attribute(
+    "generation.provider.over",
+    "boolean",
+    "provider.poll, provider.execute",
+    "whether that status is final, by the profile's provider_pending",
 )
 PROVIDER_PROGRESS = _attribute(
     "generation.provider.progress", "double", "provider.poll", "0 to 1, as the provider gave it"
@@ -162,6 +176,10 @@ JOB_REASON = _attribute(
     "generation.job.reason", "string", "process_generation", "the reason the host's job returned"
 )
 JOB_TRY = _attribute("generation.job.try", "int", "CONSUMER", "ARQ's try, from 1")
+SQL_COUNT = _attribute(
+    "generation.sql.count", "int", "any span", "statements without a span (GENTRACE_SQL=slow)"
+)
+SQL_TIME = _attribute("generation.sql.time_s", "double", "any span", "what these took, in seconds")
 
 # Attributes of the run span, beside many of the above
 TRIES = _attribute("generation.tries", "int", "run", "ARQ starts")
@@ -175,7 +193,10 @@ STAGE = _attribute(
 )
 WAIT_REASON = _attribute("generation.wait_reason", "string", "run", "why it last waited")
 CODE_VERSION = _attribute(
-    "generation.code.version", "string", "run", "the host package's git revision, +dirty if changed"
+    "generation.code.version",
+    "string",
+    "run, gentrace.startup",
+    "the host package's git revision, +dirty if a loaded file differs",
 )
 PROCESSES = _attribute(
     "gentrace.processes", "string[]", "run", "service.instance.id of each process it crossed"
@@ -218,6 +239,55 @@ INCOMPLETE = _attribute(
     "run, process_generation",
     "what is missing: store, worker_died, adopted, clock",
 )
+LOG_EVENTS_LEFT_OUT = _attribute(
+    "gentrace.log_events.left_out",
+    "int",
+    "spans with many of the host's log events",
+    "log events of the host that this span did not take",
+)
+CODE_STALE = _attribute(
+    "gentrace.code.stale",
+    "string[]",
+    "spans made by that code, gentrace.startup",
+    "source files that are not what was loaded: changed, removed, or with another's .pyc",
+)
+
+# Attributes of gentrace.startup
+ROLE = _attribute("gentrace.role", "string", "gentrace.startup", "api or worker")
+EXECUTABLE = _attribute(
+    "process.executable.path", "string", "gentrace.startup", "the Python interpreter"
+)
+WORKING_DIRECTORY = _attribute(
+    "process.working_directory", "string", "gentrace.startup", "where it was started"
+)
+PREFIX = _attribute(
+    "gentrace.python.prefix", "string", "gentrace.startup", "sys.prefix: which environment"
+)
+PACKAGE_FILE = _attribute(
+    "gentrace.package.file", "string", "gentrace.startup", "the host package's file"
+)
+PACKAGES = _attribute(
+    "gentrace.packages", "string[]", "gentrace.startup", "name==version of the profile's packages"
+)
+IMPORT_ERRORS = _attribute(
+    "gentrace.import_errors",
+    "string[]",
+    "gentrace.startup",
+    "module: what failed, of the providers' packages that cannot be imported",
+)
+TARGETS_PATCHED = _attribute(
+    "gentrace.targets.patched", "string[]", "gentrace.startup", "hook points that are observed"
+)
+TARGETS_LATE = _attribute(
+    "gentrace.targets.late", "string[]", "gentrace.startup", "observed, but not by all callers"
+)
+TARGETS_MISSING = _attribute(
+    "gentrace.targets.missing", "string[]", "gentrace.startup", "in no place that the profile names"
+)
+
+# Fields of the host's log records
+LOG_TRACE_ID, LOG_SPAN_ID = "trace_id", "span_id"
+LOG_TAKEN = "otel_"  # in front of one that the host uses itself
 
 # Events
 EVENT_STATUS = "generation.status"
@@ -226,6 +296,7 @@ EVENT_CACHE = "generation.cache.write"
 EVENT_ACCOUNT_RELEASED = "account.released"
 
 # OpenTelemetry semantic conventions used by our own spans
+CODE_FUNCTION = "code.function.name"
 MESSAGING_SYSTEM = "messaging.system"
 MESSAGING_DESTINATION = "messaging.destination.name"
 MESSAGING_MESSAGE_ID = "messaging.message.id"
@@ -241,12 +312,16 @@ MISS, HIT, SKIPPED_FAILED, STALE, LOOKUP_ERROR, OFF = (
     "error",
     "off",
 )
+# The value of generation.outcome that is an error
+FAILED = "failed"
 # Values of gentrace.link
-LINK_RETURNED, LINK_REQUEST, LINK_INCOMING, LINK_SUPERSEDED, LINK_CHAIN, LINK_PREVIOUS = (
+LINK_RETURNED, LINK_REQUEST, LINK_INCOMING, LINK_SUPERSEDED, LINK_CHAIN = (
     "returned_run",
     "request",
     "incoming",
     "superseded",
     "chain",
-    "previous_run",
 )
+LINK_PREVIOUS, LINK_REOPENED = "previous_run", "reopened"
+# Values of gentrace.incomplete; worker_died is also an error.type
+NO_STORE, ADOPTED, WORKER_DIED = "store", "adopted", "worker_died"

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
-from gentrace.core import profile_files
+from gentrace.core import names, profile_files, switch
 from gentrace.core.errors import ProfileError
+from gentrace.core.host_logs import LogEvent, Logs, Sdk
 from gentrace.core.tables import Reader, nearest
 
 ROLES: Mapping[str, str] = {
@@ -32,11 +33,13 @@ ROLES: Mapping[str, str] = {
     "credits": "reads or checks an account's credits",
     "execute": "submits a generation to its provider",
     "adapter": "a provider adapter class; its methods are matched by pattern",
+    "asset": "the mapped class of what a generation makes",
     "check_status": "asks the provider for a submission's status",
     "status": "sets a generation's status",
     "poll": "polls one generation",
     "cron": "a cron job that works for many generations",
 }
+SETTLE_S: Mapping[str, float] = {"completed": 0.5, "failed": 2.0, "cancelled": 2.0}
 PATH_ROOTS = ("args", "result", "error", "self")  # or "=constant"
 READS: Mapping[str, str] = {
     "id": "the generation's id",
@@ -58,6 +61,7 @@ READS: Mapping[str, str] = {
     "attempt": "how many attempts there were before",
     "progress": "how far the provider is",
     "error_code": "the host's code of a failure",
+    "asset": "the id of what the generation made",
 }
 
 
@@ -102,27 +106,85 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """An ARQ function that works for one generation; ``id`` is the argument that names it."""
+    """An ARQ function that works for one generation; ``id`` is the argument that names it.
+
+    ``id`` may go on inside that argument: ``order.id`` is the key or attribute ``id`` of ``order``.
+    With ``by = "asset"`` it is the id of what the generation made.
+    """
 
     function: str
     id: str = "generation_id"
     position: int = 0
     own: bool = False
+    by: str = "generation"
 
     def generation_in(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The generation's id among a job's arguments, by name or by position; None without."""
-        value = kwargs.get(self.id)
+        argument, *inside = self.id.split(".")
+        value = kwargs.get(argument)
         if value is None and len(args) > self.position:
             value = args[self.position]
+        for name in inside:
+            if isinstance(value, Mapping):
+                value = cast("Mapping[str, Any]", value).get(name)
+            else:
+                value = getattr(value, name, None)
         return value
 
 
 @dataclass(frozen=True, slots=True)
 class Statuses:
-    """The host's words for a generation's status."""
+    """The host's words for a generation's status, in lower case however they are given.
 
-    final: tuple[str, ...] = ("completed", "failed", "cancelled")
+    Attributes:
+        completed, failed, cancelled: the final words, by the outcome that they mean.
+        final: all of them. Given by itself, a word that no other list has means completed.
+        held: what a person has put aside.
+        settle_s: for how long a final status may still be taken back, by outcome or by word;
+            afterwards each final word has its own.
+    """
+
+    completed: tuple[str, ...] = ("completed",)
     failed: tuple[str, ...] = ("failed",)
+    cancelled: tuple[str, ...] = ("cancelled",)
+    final: tuple[str, ...] = ()
+    held: tuple[str, ...] = ("paused",)
+    settle_s: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    def __post_init__(self) -> None:
+        for name in ("completed", "failed", "cancelled", "final", "held"):
+            object.__setattr__(self, name, tuple(word.lower() for word in getattr(self, name)))
+        final = self.final or (*self.completed, *self.failed, *self.cancelled)
+        object.__setattr__(self, "final", final)
+        given = {**SETTLE_S} | {word.lower(): seconds for word, seconds in self.settle_s.items()}
+        words = {word: given.get(word, given[self.outcome(word) or ""]) for word in final}
+        object.__setattr__(self, "settle_s", given | words)
+
+    def outcome(self, status: str) -> str | None:
+        """``completed``, ``failed`` or ``cancelled`` for a final word of the host, else None."""
+        word = status.lower()
+        if word not in self.final:
+            return None
+        if word in self.failed:
+            return "failed"
+        return "cancelled" if word in self.cancelled else "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """What the host's job says when it ends without having done its work.
+
+    Attributes:
+        held: statuses of a job that a person has put aside.
+        unchanged: statuses of a job that left the generation as it found it.
+        account: words in a reason that mean want of an account, credit or slot.
+    """
+
+    held: tuple[str, ...] = ("paused", "scheduled")
+    unchanged: tuple[str, ...] = ("skipped",)
+    account: tuple[str, ...] = (
+        "account", "capacity", "concurrent", "credit", "quota", "slot", "limit",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +206,20 @@ class Profile:
     jobs: tuple[Job, ...] = ()
     statuses: Statuses = field(default_factory=Statuses)
     errors: Errors = field(default_factory=Errors)
+    waits: Waits = field(default_factory=Waits)
     provider_pending: tuple[str, ...] = ("pending", "queued", "processing")
     propagate_to: tuple[str, ...] = ()
     trust_incoming: bool = False
     redis_url_env: tuple[str, ...] = ()
     lookup_store: str = "redis"
+    logs: Logs = field(default_factory=Logs)
+    log_events: tuple[LogEvent, ...] = ()
+    sdks: tuple[Sdk, ...] = ()
+    distributions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        pending = tuple(word.lower() for word in self.provider_pending)
+        object.__setattr__(self, "provider_pending", pending)
 
     def job(self, function: str) -> Job | None:
         """The declared job of that ARQ function name, which may be an import path."""
@@ -158,9 +229,25 @@ class Profile:
                     return job
         return None
 
+    def job_target(self, function: str) -> Target | None:
+        """The target that says what to read off that ARQ function's result, if any."""
+        ends = (f":{function}", f".{function}")
+        jobs = (target for target in self.targets if target.role == "job")
+        return next((job for job in jobs if any(at.endswith(ends) for at in job.at)), None)
+
+    def host_function(self, function: str) -> str | None:
+        """The host's own name of that ARQ function, where spans call it otherwise."""
+        return None if self.span_of(function) == function else function
+
+    def span_of(self, function: str) -> str:
+        """What its tries are called in spans: one name for a generation's own jobs."""
+        job = self.job(function)
+        return names.PROCESS_GENERATION if job is not None and job.own else function
+
 
 _KINDS: Mapping[str, type[Any]] = {
-    kind.__name__: kind for kind in (Target, Route, Job, Statuses, Errors)
+    kind.__name__: kind
+    for kind in (Target, Route, Job, Statuses, Waits, Errors, Logs, LogEvent, Sdk)
 }
 
 
@@ -176,6 +263,9 @@ def parse(text: str, source: str, *, strict: bool = True) -> tuple[Profile, list
     table = profile_files.whole(text, source, reader.fault)
     profile: Profile = reader.build(Profile, table, "profile")
     packages = [p for p in profile.packages if _is_module(p, reader, "packages")]
+    for index, event in enumerate(profile.log_events):
+        for fault in event.faults():
+            reader.fault(f"log_events[{index}]", fault)
     if not packages:
         raise ProfileError(f"profile {source}: packages: at least one package is needed")
     if not profile.name.strip():
@@ -209,11 +299,14 @@ def _usable(targets: Sequence[Target], reader: Reader) -> Sequence[Target]:
     return list(kept.values())
 
 
-def load(name_or_path: str = "pixsim7", *, strict: bool = True) -> tuple[Profile, list[str]]:
+def load(name_or_path: str = "", *, strict: bool = True) -> tuple[Profile, list[str]]:
     """Find and parse a profile: a shipped name, a path or an entry point's name.
+
+    Args:
+        name_or_path: empty is the default profile.
 
     Raises:
         ProfileError: as :func:`gentrace.core.profile_files.locate` and :func:`parse`.
     """
-    text, source = profile_files.locate(name_or_path)
+    text, source = profile_files.locate(name_or_path or switch.default_profile())
     return parse(text, source, strict=strict)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from gentrace.core import names
 
@@ -36,7 +36,7 @@ _CONVENTIONS = frozenset(
     }
 )
 # Values of these are URLs or paths: kept without their query.
-_URLS = frozenset({"http.url", "url.full", "http.target", "url.path"})
+URLS = frozenset({"http.url", "url.full", "http.target", "url.path"})
 # Values of these are SQL: only the operation and the table are kept.
 _SQL = {"db.statement": "db.statement", "db.query.text": "db.query.text"}
 _OWN_PREFIXES = ("generation.", "gentrace.")
@@ -57,9 +57,12 @@ _SQL_TABLE = re.compile(
 )
 # What an e-mail, a URL, a token or an assignment has, and an id or a word has not.
 _SIGNS = ("@", "://", "eyJ", "=", " ")
+# What a database error ends with: the statement, its parameters, SQLAlchemy's link, the row.
+_SQL_SIGNS = ("[SQL:", "[parameters:", "(Background on this error at:", "DETAIL:  Key (")
 _MAX_TEXT = 400
 _MAX_INPUT = 2_000
 _MAX_PROMPT = 20_000
+_SHORT = 200
 _PROMPT_PART = 8
 
 
@@ -69,10 +72,15 @@ class Scrubber:
     Args:
         key: the HMAC key, or what gives it when it is first needed; equal texts give equal
             marks under one key.
+        events: the fields that may stand on an event, by its name.
     """
 
-    def __init__(self, key: bytes | Callable[[], bytes]) -> None:
-        self._key = key
+    def __init__(
+        self,
+        key: bytes | Callable[[], bytes],
+        events: Mapping[str, frozenset[str]] | None = None,
+    ) -> None:
+        self._key, self._events = key, events or {}
 
     def mark(self, kind: str, text: str) -> str:
         """``<kind:length:hash8>`` for a text that must not be shown."""
@@ -83,19 +91,26 @@ class Scrubber:
 
     def text(self, text: str, prompts: Iterable[str] = ()) -> str:
         """A message without e-mails, secrets, URL queries and parts of the prompts."""
+        if any(sign in text for sign in _SQL_SIGNS):
+            return self.mark("sql", text)  # the error's own words hold values, too
         text = text[:_MAX_INPUT]
-        for prompt in prompts:
-            text = self._without_prompt(text, prompt[:_MAX_PROMPT])
-        text = _JWT.sub(lambda m: self.mark("token", m.group()), text)
         text = _URL_USER.sub(lambda m: m.group(1) + self.mark("user", m.group()) + "@", text)
-        text = _URL_QUERY.sub(
+        text = _URL_QUERY.sub(  # while its path is whole: the prompt may be in that
             lambda m: m.group(1) + "?" + self.mark("query", m.group()[len(m.group(1)) :]), text
         )
+        text = self.without_prompts(text, prompts)
+        text = _JWT.sub(lambda m: self.mark("token", m.group()), text)
         text = _BEARER.sub(lambda m: f"{m.group(1)} {self.mark('token', m.group())}", text)
         text = _ASSIGNED.sub(lambda m: m.group(1) + self.mark("secret", m.group(2)), text)
         text = _EMAIL.sub(lambda m: self.mark("email", m.group()), text)
         text = _LONG_KEY.sub(lambda m: self.mark("key", m.group()), text)
         return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "…"
+
+    def without_prompts(self, text: str, prompts: Iterable[str]) -> str:
+        """A text without the parts of the prompts in it; nothing else is taken out."""
+        for prompt in prompts:
+            text = self._without_prompt(text, prompt[:_MAX_PROMPT])
+        return text
 
     def _without_prompt(self, text: str, prompt: str) -> str:
         """Each stretch of the text that the prompt holds too, if longer than eight characters."""
@@ -103,7 +118,10 @@ class Scrubber:
         lowered, known = text.lower(), prompt.lower()
         if len(prompt) < size or len(lowered) != len(text):
             return text if len(prompt) < size else self.mark("message", text)
-        parts = {known[i : i + size] for i in range(len(known) - size + 1)}
+        # A short text is looked up in the prompt itself: a long prompt has many parts.
+        parts: str | set[str] = known
+        if len(text) > _SHORT:
+            parts = {known[i : i + size] for i in range(len(known) - size + 1)}
         cleaned: list[str] = []
         done = position = 0
         while position <= len(text) - size:
@@ -117,6 +135,17 @@ class Scrubber:
             done = position = end
         return "".join([*cleaned, text[done:]])
 
+    def on_event(self, event: str, name: str, value: object) -> object | None:
+        """As :meth:`attribute`, for an attribute of an event: the host's own have their fields."""
+        if name not in self._events.get(event, ()):
+            return self.attribute(name, value)
+        return self.text(value) if isinstance(value, str) else value
+
+    def of_run(self, name: str, value: object, prompts: Iterable[str]) -> object | None:
+        """As :meth:`attribute`, of a run whose prompts are known."""
+        kept = self.attribute(name, value)
+        return self.without_prompts(kept, prompts) if isinstance(kept, str) else kept
+
     def attribute(self, name: str, value: object) -> object | None:
         """The value to export under that name, or None when it must stay.
 
@@ -127,7 +156,7 @@ class Scrubber:
             return self.text(value) if suspicious and isinstance(value, str) else value
         if name.startswith(_OWN_PREFIXES):
             return None
-        if name in _URLS and isinstance(value, str):
+        if name in URLS and isinstance(value, str):
             return self.text(without_query(value))
         if name in _SQL and isinstance(value, str):
             return sql_outline(value)

@@ -14,6 +14,7 @@ from pathlib import Path
 from gentrace.core import otel_env
 from gentrace.core.switch import profile_name
 
+_OFF = frozenset({"off", "0", "false", "no"})
 _MOST = 10**9  # more than anybody means, and less than any clock or counter holds
 
 
@@ -27,7 +28,9 @@ class Settings:
         spool_max_bytes: ``GENTRACE_SPOOL_MAX_MB`` (MiB there), over all segments; 256 MiB.
         spool_max_age_s: ``GENTRACE_SPOOL_MAX_DAYS`` (days there); 7 days.
         redis_url: ``GENTRACE_REDIS_URL``: the run store, where ARQ's own Redis is not wanted.
-        sql: ``GENTRACE_SQL``: ``spans`` or ``off``.
+        sql: ``GENTRACE_SQL``: ``spans``, ``slow`` (spans for slow and failing statements only) or
+            ``off``.
+        logs: not ``GENTRACE_LOGS=off``: ids on the host's log records, its events on spans.
         endpoint: an OTLP endpoint is set, so spans go there and not to the spool; empty where it
             is no address.
         protocol: ``http/protobuf`` (default) or ``grpc``.
@@ -47,6 +50,7 @@ class Settings:
     spool_max_age_s: int
     redis_url: str
     sql: str
+    logs: bool
     endpoint: str
     protocol: str
     service_name: str
@@ -81,7 +85,8 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         spool_max_bytes=number("GENTRACE_SPOOL_MAX_MB", 256) * 1024 * 1024,
         spool_max_age_s=number("GENTRACE_SPOOL_MAX_DAYS", 7) * 86_400,
         redis_url=env.get("GENTRACE_REDIS_URL", ""),
-        sql=otel_env.word(env, ("GENTRACE_SQL",), ("spans", "off"), problems),
+        sql=otel_env.word(env, ("GENTRACE_SQL",), ("spans", "slow", "off"), problems),
+        logs=env.get("GENTRACE_LOGS", "").strip().lower() not in _OFF,
         endpoint=otel_env.endpoint(env, protocol, problems),
         protocol=protocol,
         service_name=env.get("OTEL_SERVICE_NAME", ""),

@@ -29,8 +29,18 @@ def switched_off(environ: Mapping[str, str] | None = None) -> bool:
 
 
 def profile_name(environ: Mapping[str, str] | None = None) -> str:
-    """``GENTRACE_PROFILE``, or pixsim7."""
-    return (os.environ if environ is None else environ).get("GENTRACE_PROFILE", "") or "pixsim7"
+    """``GENTRACE_PROFILE``, or the default."""
+    given = (os.environ if environ is None else environ).get("GENTRACE_PROFILE", "")
+    return given or default_profile()
+
+
+def default_profile() -> str:
+    """The shipped profile that is used when none is named; the file ``default`` beside them."""
+    try:
+        with open(os.path.join(PROFILES, "default"), encoding="utf-8") as stream:
+            return stream.read(100).strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def export_off(environ: Mapping[str, str] | None = None) -> bool:

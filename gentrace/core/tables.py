@@ -85,6 +85,8 @@ class Reader:
             return self.words(value, where)
         if wanted == "Mapping[str, tuple[str, ...]]":
             return self.paths(value, where)
+        if wanted == "Mapping[str, float]":
+            return self.seconds(value, where)
         if type(value) is not _PLAIN[wanted]:
             self.fault(where, f"{wanted} was expected, found {_shown(value)}")
             return None
@@ -112,6 +114,18 @@ class Reader:
             return tuple(value)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
         self.fault(where, f"a list of strings was expected, found {_shown(value)}")
         return None
+
+    def seconds(self, value: Any, where: str) -> dict[str, float]:
+        """A table of durations in seconds."""
+        if not isinstance(value, dict):
+            raise self.error(where, "a table was expected")
+        table: dict[str, float] = {}
+        for key, number in value.items():  # pyright: ignore[reportUnknownVariableType]
+            if isinstance(number, int | float) and not isinstance(number, bool) and number >= 0:
+                table[str(key)] = float(number)  # pyright: ignore[reportUnknownArgumentType]
+            else:
+                self.fault(f"{where}.{key}", f"seconds were expected, found {_shown(number)}")
+        return table
 
     def paths(self, value: Any, where: str) -> dict[str, tuple[str, ...]]:
         """A ``read`` table: what is read, and by which paths."""

@@ -35,30 +35,43 @@ class Kind(StrEnum):
 
     RECEIVED = "received"  # the request, or the creating job's call
     ENQUEUED = "enqueued"  # or its enqueue failed
+    HELD = "held"  # paused by a person
     JOB_STARTED = "job_started"
     SUBMITTING = "submitting"  # provider.execute entered
     NOT_SUBMITTED = "not_submitted"  # it raised, or returned no provider job id
     SUBMITTED = "submitted"
     PROVIDER_DONE = "provider_done"  # the final provider status was read
     JOB_OVER = "job_over"
+    JOB_FAILED = "job_failed"  # ... and will not be tried again: its run is to be closed
+    NO_CHANGE = "no_change"  # a job is over that left the run as it had found it
     ENDED = "ended"  # a final status was committed
+    PUT_BACK = "put_back"  # ... and then one that is not final
 
 
 _NEXT: Mapping[Kind, State] = {
     Kind.RECEIVED: State.API,
     Kind.ENQUEUED: State.QUEUE,
+    Kind.HELD: State.HOLD,
     Kind.JOB_STARTED: State.WORKER,
     Kind.SUBMITTING: State.PROVIDER_SUBMIT,
     Kind.NOT_SUBMITTED: State.WORKER,
     Kind.SUBMITTED: State.PROVIDER_RUN,
     Kind.PROVIDER_DONE: State.FINISH,
     Kind.JOB_OVER: State.UNEXPLAINED,
+    Kind.JOB_FAILED: State.FINISH,
+    Kind.NO_CHANGE: State.UNEXPLAINED,
+    Kind.PUT_BACK: State.FINISH,
 }
 _NEEDS: Mapping[Kind, State] = {
     Kind.NOT_SUBMITTED: State.PROVIDER_SUBMIT,
     Kind.PROVIDER_DONE: State.PROVIDER_RUN,
     Kind.JOB_OVER: State.WORKER,
+    Kind.JOB_FAILED: State.WORKER,
+    Kind.NO_CHANGE: State.WORKER,
 }
+_OF_A_JOB = frozenset({Kind.JOB_OVER, Kind.JOB_FAILED, Kind.NO_CHANGE})
+# What goes on while a job looks at the run and leaves it alone
+_GO_ON = frozenset({State.HOLD, State.PROVIDER_RUN, State.FINISH})
 _REOPENS = frozenset({Kind.ENQUEUED, Kind.JOB_STARTED, Kind.SUBMITTING})
 
 
@@ -70,6 +83,9 @@ class Event:
         attempt: the submission to the provider that it belongs to, from 1; 0 belongs to none.
         wait: for ENQUEUED and JOB_OVER, the wait that was asked for.
         due_ns: when that wait is over and the run only queues; 0 is not known.
+        from_ns: for ENQUEUED, when the enqueue began: a worker may start the job before it has
+            returned in the other process. For a job that is over, when it started: another may
+            have started since. 0 is not known.
     """
 
     kind: Kind
@@ -77,6 +93,7 @@ class Event:
     attempt: int = 0
     wait: State | None = None
     due_ns: int = 0
+    from_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -89,6 +106,10 @@ class Times:
         ended: a final status is committed; an event that reopens the run takes it back, and
             the time in between was spent on finishing.
         late: steps that would have been negative; each counted 0.
+        found: the state that the job at work found the run in.
+        job_ns: when the last job started.
+        by_status: the status is seen itself, so that only PUT_BACK takes an end back; without,
+            whatever goes on after it does.
     """
 
     spent_ns: dict[State, int] = field(default_factory=dict[State, int])
@@ -99,6 +120,9 @@ class Times:
     attempt: int = 0
     ended: bool = False
     late: int = 0
+    found: State | None = None
+    by_status: bool = False
+    job_ns: int = 0
 
     @property
     def total_ns(self) -> int:
@@ -111,7 +135,12 @@ class Times:
             self.start_ns = self.since_ns = event.at_ns
         elif not self._moves(event):
             return
+        goes_on = event.kind is Kind.NO_CHANGE and self.found in _GO_ON
+        if goes_on:
+            self.state = self.found  # all the while
         self.advance(event.at_ns)
+        if event.kind is Kind.JOB_STARTED:
+            self.job_ns = event.at_ns
         if event.kind is Kind.SUBMITTING:
             self.attempt = max(self.attempt, event.attempt)
         self.due_ns = 0
@@ -119,7 +148,8 @@ class Times:
         if self.ended:
             self.state = State.FINISH
             return
-        self.state = _NEXT[event.kind]
+        found, self.found = self.found, self.state if event.kind is Kind.JOB_STARTED else None
+        self.state = found if goes_on else _NEXT[event.kind]
         if event.wait is not None and (not event.due_ns or event.due_ns > event.at_ns):
             self.state, self.due_ns = event.wait, event.due_ns
 
@@ -145,8 +175,13 @@ class Times:
         """Whether the event moves the run on: not when it is of an older attempt."""
         if event.attempt and event.attempt < self.attempt:
             return False
+        if event.kind in _OF_A_JOB and 0 < event.from_ns < self.job_ns:
+            return False
         if self.ended:
-            return event.kind in _REOPENS or event.kind is Kind.ENDED
+            again = () if self.by_status else _REOPENS
+            return event.kind in again or event.kind in (Kind.ENDED, Kind.PUT_BACK)
+        if event.kind is Kind.PUT_BACK:
+            return False
         needed = _NEEDS.get(event.kind)
         return needed is None or self.state is needed
 

@@ -121,7 +121,7 @@ def _print_targets(to: Console, rows: Sequence[Mapping[str, Any]]) -> None:
 def _common(files: Sequence[str]) -> Path | None:
     """The folder that most of the files are below, where one is worth naming."""
     folders = [parent for file in files for parent in Path(file).parents]
-    often = [f for f, n in Counter(folders).items() if n > len(files) * 0.8 and len(f.parts) > 1]
+    often = [f for f, n in Counter(folders).items() if n > len(files) / 2 and len(f.parts) > 1]
     return max(often, key=lambda folder: len(folder.parts), default=None)
 
 

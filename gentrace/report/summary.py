@@ -23,7 +23,7 @@ def words(span: Span) -> list[str]:
     if caller and caller != "request":
         told.append(f"by {caller}")
     missing = span.attributes.get(names.INCOMPLETE)
-    if missing:
+    if missing and span.name != names.RUN:
         told.append(f"incomplete: {plain(missing)}")
     return told
 
@@ -35,17 +35,27 @@ def _told(span: Span) -> list[str | None]:
     if span.kind == "PRODUCER":
         outcome, defer = text(names.ENQUEUE_OUTCOME), span.attributes.get(names.ENQUEUE_DEFER)
         wait = f"in {duration(round(defer * 1e9))}" if isinstance(defer, int | float) else None
-        return [None if outcome == "enqueued" else outcome, wait if defer else None]
+        return [
+            text(names.CODE_FUNCTION),
+            None if outcome == "enqueued" else outcome,
+            wait if defer else None,
+        ]
     if span.kind == "CONSUMER":
         attempt, outcome = text(names.JOB_TRY), text(names.JOB_OUTCOME)
         status = joined((text(names.JOB_STATUS), text(names.JOB_REASON)), ": ")
         return [
+            text(names.CODE_FUNCTION),
             f"try {attempt}" if attempt not in (None, "1") else None,
             None if outcome == "succeeded" else outcome,
             f"→ {status}" if status else None,
         ]
     match span.name:
-        case names.CREATE_GENERATION | names.RUN:
+        case names.RUN:
+            run = span.attributes.get(names.GENERATION_RUN)
+            later = isinstance(run, int) and run > 1
+            # The rest is what stands above the tree.
+            return [f"run {run}" if later else None, text(names.OUTCOME)]
+        case names.CREATE_GENERATION:
             return [
                 text(names.OPERATION),
                 asked(text(names.PROVIDER), text(names.MODEL)),

@@ -127,6 +127,8 @@ def _left(layout: Layout, node: Node) -> Text:
     took = "open" if span.open else words.duration(node.end_ns - node.start_ns)
     service = span.service.removeprefix(layout.prefix)[: layout.service]
     colour = "red" if span.failed else layout.colours.get(span.service, "cyan")
+    if span.name == names.RUN:  # it is no process's own: whichever came to write it
+        service, colour = "", "red" if span.failed else "white"
     left = Text(f"{layout.offset(node.start_ns):>7} ", "dim")
     left.append(f"{took:>7} ", "dim" if node.fold else "")
     left.append(layout.axis(node.start_ns, node.end_ns, "░" if span.open else "█"), colour)
@@ -144,7 +146,8 @@ def _extra(node: Node, everything: bool) -> Iterator[tuple[int, str, str]]:
     if node.fold:
         return
     passed_on = any(c.span.failed and c.span.kind != "CLIENT" for c in node.children)
-    if span.failed and not passed_on and span.kind != "SERVER":
+    own = span.kind != "SERVER" and span.name != names.RUN  # these tell what is told elsewhere
+    if span.failed and not passed_on and own:
         lines = summary.error_lines(span, frames=_ALL_FRAMES if everything else 1)
         # That an HTTP call failed its own words say, unless there was no answer at all.
         if library_of(span) != HTTP or lines[0] not in ("failed", *summary.codes(span)):

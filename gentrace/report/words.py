@@ -80,7 +80,7 @@ def joined(parts: Iterable[str | None], between: str = " · ") -> str:
 
 
 def asked(provider: str | None, model: str | None) -> str:
-    """``pixverse/v5``."""
+    """``provider/model``."""
     return joined((provider, model), "/")
 
 

@@ -55,6 +55,14 @@ def inject(span: trace.Span) -> dict[str, str]:
     return fields
 
 
+def place(span: trace.Span) -> dict[str, str]:
+    """The span alone, as :func:`extract` reads it: no baggage and no other field."""
+    fields: dict[str, str] = {}
+    _TRACE_CONTEXT.inject(fields, trace.set_span_in_context(span, otel_context.Context()))
+    fields.pop("tracestate", None)
+    return fields
+
+
 def extract(fields: Mapping[str, str] | None) -> trace.SpanContext | None:
     """The span that the job was enqueued under, or None where its carrier names none."""
     if not fields:

@@ -30,7 +30,10 @@ class Run:
         generation_id: None until the host has given one.
         parent: the span that later work of this run hangs under.
         pending: spans over before the id was known, with their end (ns); they wait for it.
+        began_ns: when its request was received, 0 where it was not by one.
+        asked_of: the generation that the request's path names: a retry may make another one.
         owned: a creation has taken this trace as its generation's.
+        unchanged: its jobs that changed nothing, as far as this process knows.
     """
 
     generation_id: str | None = None
@@ -40,10 +43,18 @@ class Run:
     prompts: tuple[str, ...] = ()
     owned: bool = False
     adopted: bool = False
-    stored: str = ""
+    number: int = 1
+    began_ns: int = 0
+    asked_of: str = ""
+    ended_ns: int = 0
+    outcome: str = ""
+    links: tuple[trace.Link, ...] = ()
+    unwritten: list[Any] = field(default_factory=list[Any])
     closed: bool = False
     attempts: int = 0
+    unchanged: int = 0
     provider_status: str | None = None
+    coming: str = ""
 
     @property
     def trace_id(self) -> int:
@@ -71,6 +82,7 @@ class Run:
     def abandon(self) -> None:
         """No id will come any more."""
         self.closed = True
+        self.unwritten.clear()
         self.release()
 
 
@@ -84,6 +96,7 @@ class Scope:
         silent: nothing is recorded in here until :attr:`span` is made.
         span: the span of a silent scope once it was worth one.
         reveal: makes that span.
+        untold: makes the spans of what went on before.
     """
 
     kind: str
@@ -95,6 +108,7 @@ class Scope:
     entry_span_id: int = -1
     entered_ns: int = field(default_factory=time.time_ns)
     reveal: Callable[[], None] | None = None
+    untold: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
 
     def close(self) -> None:
         """Nothing is recorded in here any more."""

@@ -11,7 +11,9 @@ from gentrace.core.settings import Settings
 from gentrace.runtime.arrivals import Arrivals
 from gentrace.runtime.export.pipeline import Pipeline
 from gentrace.runtime.guard import Guard
+from gentrace.runtime.liveness import Liveness
 from gentrace.runtime.process import Process
+from gentrace.runtime.runs.changes import StatusChange
 from gentrace.runtime.runs.store import RunStore
 from gentrace.runtime.tracing import Tracing
 from gentrace.runtime.wrapping import Wrapper, replace
@@ -19,7 +21,12 @@ from gentrace.runtime.wrapping import Wrapper, replace
 
 @dataclass(slots=True)
 class Engine:
-    """The running instrumentation of one process."""
+    """The running instrumentation of one process.
+
+    Attributes:
+        status_committed: takes a generation's status change once it is committed.
+        status_is_seen: SQLAlchemy tells of these; else the lifecycle's function does.
+    """
 
     profile: Profile
     settings: Settings
@@ -33,6 +40,9 @@ class Engine:
     on_end: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
     on_hook_off: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
     arrivals: Arrivals = field(default_factory=Arrivals)
+    liveness: Liveness = field(default_factory=Liveness)
+    status_committed: Callable[[StatusChange], None] = lambda _change: None
+    status_is_seen: bool = False
     active: bool = True
 
     def guard(self, name: str) -> Guard:
@@ -65,5 +75,6 @@ class Engine:
 
     def close(self) -> None:
         """See everything out; at most the pipeline's deadline."""
-        self.store.stop(0.5)
+        self.store.flush(0.3)
         self.pipeline.shutdown()
+        self.store.stop(0.3)

@@ -27,6 +27,7 @@ class Process:
         profile: gives the service its name, ``<profile>-<role>``.
         settings: ``OTEL_SERVICE_NAME`` wins over that.
         destination: where spans go, in words, for the start line.
+        code_version: the revision, ``+dirty`` where a loaded file differs from it.
     """
 
     def __init__(self, profile: Profile, settings: Settings) -> None:
@@ -35,6 +36,8 @@ class Process:
         self.on_role: list[Callable[[], None]] = []
         self.queue = ""
         self.role = ""
+        self.code_version: str | None = None
+        self._revision: tuple[str | None] | None = None
         self._detected = _detected()
         self.renew()
 
@@ -120,9 +123,22 @@ class Process:
             "telemetry.distro.version": __version__,
         }
 
+    def package_file(self) -> str | None:
+        """The file of the host's package that is imported here."""
+        for name in self.profile.packages:
+            file = getattr(sys.modules.get(name), "__file__", None)
+            if file is not None:
+                return str(file)
+        return None
+
+    def revision(self) -> str | None:
+        """The host package's git revision as it was when first asked for, at the start."""
+        if self._revision is None and self.package_file() is not None:
+            self._revision = (revision(self.package_file()),)
+        return self._revision[0] if self._revision is not None else None
+
     def record(self, targets: list[dict[str, Any]], ended: bool = False) -> dict[str, Any]:
         """The process's own record for the spool: who it is and what was hooked in it."""
-        package = sys.modules.get(self.profile.packages[0])
         return {
             "instance": self.instance,
             "service": self.service_name(),
@@ -133,8 +149,8 @@ class Process:
             "python": sys.executable,
             "python_version": platform.python_version(),
             "prefix": sys.prefix,
-            "package_file": getattr(package, "__file__", None),
-            "revision": revision(getattr(package, "__file__", None)),
+            "package_file": self.package_file(),
+            "revision": self.revision(),
             "cwd": _cwd(),
             "queue": self.queue,
             "gentrace": __version__,

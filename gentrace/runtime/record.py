@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from gentrace.runtime import notices
@@ -14,10 +15,16 @@ EVERY_S = 5.0
 
 
 class Recorder:
-    """Writes the record to the spool, by way of the pipeline's thread; nothing before the role."""
+    """Writes the record to the spool, by way of the pipeline's thread; nothing before the role.
 
-    def __init__(self, engine: Engine, patcher: Patcher) -> None:
-        self.engine, self.patcher = engine, patcher
+    Args:
+        more: gives what else the record tells.
+    """
+
+    def __init__(
+        self, engine: Engine, patcher: Patcher, more: Callable[[], dict[str, Any]]
+    ) -> None:
+        self.engine, self.patcher, self._more = engine, patcher, more
         self.left: list[str] | None = None
         self._lock = threading.Lock()
         self._later: threading.Timer | None = None
@@ -38,6 +45,7 @@ class Recorder:
         record["libraries"] = dict(engine.libraries)
         record["hooks_off"] = [g.name for g in list(engine.guards.values()) if g.gave_up]
         record["spans_lost"] = engine.pipeline.lost
+        record.update(self._more())
         if self.left is not None:
             record["copies_left"] = self.left
         return record

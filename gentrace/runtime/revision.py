@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 
-def revision(inside: str | None) -> str | None:
-    """The commit (40 hex digits) checked out around that file, or None outside a checkout."""
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A work tree and the git folder that belongs to it."""
+
+    root: Path
+    git: Path
+
+    @property
+    def shared(self) -> Path:
+        """The folder that all work trees share: refs and configuration."""
+        common = self.git / "commondir"
+        if not common.exists():
+            return self.git
+        return self.git / common.read_text(encoding="utf-8").strip()
+
+
+def checkout(inside: str | None) -> Checkout | None:
+    """The checkout around that file, or None."""
     if not inside:
         return None
     try:
         for folder in Path(inside).resolve().parents:
             git = folder / ".git"
             if git.exists():
-                return _head(_git_folder(git))
-    except (OSError, UnicodeDecodeError, IndexError):
+                return Checkout(folder, _git_folder(git))
+    except (OSError, UnicodeDecodeError):
         return None
     return None
+
+
+def revision(inside: str | None) -> str | None:
+    """The commit (40 hex digits) checked out around that file, or None outside a checkout."""
+    found = checkout(inside)
+    if found is None:
+        return None
+    try:
+        return _head(found)
+    except (OSError, UnicodeDecodeError, IndexError):
+        return None
 
 
 def _git_folder(git: Path) -> Path:
@@ -27,14 +55,12 @@ def _git_folder(git: Path) -> Path:
     return (git.parent / pointed).resolve()
 
 
-def _head(git: Path) -> str | None:
-    head = (git / "HEAD").read_text(encoding="utf-8").strip()
+def _head(found: Checkout) -> str | None:
+    head = (found.git / "HEAD").read_text(encoding="utf-8").strip()
     if not head.startswith("ref:"):
         return head
-    name = head[4:].strip()
-    common = git / "commondir"
-    shared = (git / common.read_text(encoding="utf-8").strip()) if common.exists() else git
-    for folder in (git, shared):
+    name, shared = head[4:].strip(), found.shared
+    for folder in (found.git, shared):
         ref = folder / name
         if ref.exists():
             return ref.read_text(encoding="utf-8").strip()

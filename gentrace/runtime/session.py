@@ -14,10 +14,12 @@ from opentelemetry import trace
 from opentelemetry.instrumentation.dependencies import DependencyConflictError
 from opentelemetry.sdk.trace import TracerProvider
 
-from gentrace.core.profile import Profile
+from gentrace.core.host_logs import fields_by_name
+from gentrace.core.profile import Profile, Target
 from gentrace.core.scrub import Scrubber
 from gentrace.core.settings import Settings
 from gentrace.runtime import context, guard, notices
+from gentrace.runtime.code_state import CodeState
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.export.handover import provider_beside
 from gentrace.runtime.export.outlet import make_exporter
@@ -28,10 +30,15 @@ from gentrace.runtime.export.spool import Spool
 from gentrace.runtime.hooks import (
     account,
     arq_worker,
+    changes,
     creation,
     databases,
     http_clients,
     job,
+    logs,
+    logs_structlog,
+    lookups,
+    model,
     poll,
     provider,
     queue,
@@ -42,15 +49,25 @@ from gentrace.runtime.hooks import (
 from gentrace.runtime.patching import HookFactory, Patcher, Watcher
 from gentrace.runtime.process import Process
 from gentrace.runtime.record import Recorder
+from gentrace.runtime.runs.record import Settling
 from gentrace.runtime.runs.store import RunStore
+from gentrace.runtime.sdk_imports import SdkImports
+from gentrace.runtime.startup_span import StartUp
 from gentrace.runtime.tracing import Tracing
+from gentrace.runtime.upkeep import Upkeep
+
+
+def _watch_model(engine: Engine, target: Target, module: ModuleType, cls: Any) -> None:
+    model.watch_model(engine, target, module, cls)
+    changes.watch_model(engine, target, module, cls)
+
 
 HOOKS: dict[str, HookFactory] = {
     "create": creation.CreateHook,
     "hash": creation.HashHook,
-    "dedup": creation.LookupHook,
-    "cache": creation.LookupHook,
-    "cache_write": creation.CacheWriteHook,
+    "dedup": lookups.LookupHook,
+    "cache": lookups.LookupHook,
+    "cache_write": lookups.CacheWriteHook,
     "enqueue": queue.EnqueueHook,
     "arq_enqueue": queue.ArqEnqueueHook,
     "job": job.JobHook,
@@ -64,13 +81,15 @@ HOOKS: dict[str, HookFactory] = {
     "status": status.StatusHook,
     "cron": status.CronHook,
 }
-WATCHERS: dict[str, Watcher] = {"model": creation.watch_model}
+WATCHERS: dict[str, Watcher] = {"model": _watch_model, "asset": changes.watch_asset}
 LIBRARIES: dict[str, Callable[[Engine, ModuleType], None]] = {
     "fastapi": requests.install,
     "sqlalchemy": databases.install,
     "arq.connections": queue.install,
     "arq.worker": arq_worker.install,
     "redis.asyncio.client": redis.install,
+    "logging": logs.install,
+    "structlog": logs_structlog.install,
     **dict.fromkeys(http_clients.LIBRARIES, http_clients.install),
 }
 
@@ -80,11 +99,15 @@ class Session:
 
     def __init__(self, profile: Profile, settings: Settings) -> None:
         self.process = Process(profile, settings)
-        self.scrubber = Scrubber(lambda: installation_key(settings.spool))
+        self.scrubber = Scrubber(
+            lambda: installation_key(settings.spool), fields_by_name(profile.log_events)
+        )
         self.pipeline = self._pipeline(settings)
         self.process.destination = settings.shown_endpoint or f"the spool {settings.spool}"
         self.process.on_role.append(self._role_known)
         self._own: TracerProvider | None = None
+        self.code = CodeState(profile.packages, self.process.started_ns)
+        self.sdks = SdkImports(profile.sdks)
         self.engine = Engine(
             profile=profile,
             settings=settings,
@@ -93,11 +116,34 @@ class Session:
             store=self._store(profile, settings),
             pipeline=self.pipeline,
         )
-        self.patcher = Patcher(self.engine, HOOKS, WATCHERS)
-        self.recorder = Recorder(self.engine, self.patcher)
-        self.engine.on_end.append(self._ending)
+        self.engine.store.shown = self.scrubber.of_run
+        self.upkeep = Upkeep(
+            self.engine,
+            self._emit,
+            lambda: self._own is not None,
+            lambda: {"stale": self.code.stale()},
+        )
+        self.patcher = Patcher(self.engine, self.code.watching(HOOKS), WATCHERS)
+        self.recorder = Recorder(self.engine, self.patcher, self._more)
+        self.startup = StartUp(
+            self.engine, self.code, self.sdks, self.patcher.report, self.recorder.write
+        )
+        self.engine.on_end += [self._ending, self.upkeep.ending]
         self.engine.on_hook_off.append(self.recorder.hook_off)
         self._in_child: Any = None
+
+    def _more(self) -> dict[str, Any]:
+        return {**self.startup.facts(), **self.engine.liveness.doing()}
+
+    def _emit(self, span: Any, done: Callable[[bool], None] | None = None) -> None:
+        """Send a span that was made whole; ``done`` learns whether it was taken."""
+        provider: Any = self.engine.tracing.provider
+        if self._own is not None:
+            self.pipeline.put(span, done)
+            return
+        provider._active_span_processor.on_end(span)
+        if done is not None:
+            done(True)
 
     def _pipeline(self, settings: Settings) -> Pipeline:
         spool = Spool(
@@ -108,11 +154,14 @@ class Session:
         )
         return Pipeline(settings, self.process, spool, self.scrubber, make_exporter)
 
-    @staticmethod
-    def _store(profile: Profile, settings: Settings) -> RunStore:
+    def _store(self, profile: Profile, settings: Settings) -> RunStore:
         named = [os.environ.get(name, "") for name in profile.redis_url_env]
         fallback = next((url for url in named if url), None)
-        return RunStore(profile.name, settings.redis_url or None, fallback)
+        words = profile.statuses
+        outcomes = {word: words.outcome(word) or word for word in words.final}
+        rules = Settling(outcomes, words.settle_s, frozenset(words.held))
+        url = settings.redis_url or None
+        return RunStore(profile.name, rules, url, fallback, lambda: self.process.instance)
 
     def _provider(self) -> trace.TracerProvider:
         """The host's SDK provider where it has one, else our own, never set globally."""
@@ -129,6 +178,7 @@ class Session:
         for name, installer in LIBRARIES.items():
             self.engine.arrivals.await_module(name, self._library(name, installer))
         self.patcher.install()
+        self.sdks.install()
         atexit.register(self._at_exit)
         _see_to_forks(self)
         process = sys.modules.get("multiprocessing.process")
@@ -155,6 +205,8 @@ class Session:
     def _role_known(self) -> None:
         self.pipeline.role_known()
         self.recorder.write()
+        self.startup.begin()
+        self.upkeep.begin()
 
     # -- out -------------------------------------------------------------------------------
     def after_fork(self) -> None:
@@ -166,7 +218,9 @@ class Session:
             self.process.renew()
             self.pipeline.after_fork(self.process.instance)
             self.engine.store.after_fork()
+            self.startup.after_fork()
             self.recorder.after_fork()
+            self.upkeep.after_fork()
             context.forget_all()
             util = sys.modules.get("multiprocessing.util")
             if util is not None:
@@ -191,8 +245,10 @@ class Session:
 
     def _see_out(self) -> None:
         try:
+            self.startup.stop()
             self._ending()
             self.recorder.close()
+            self.upkeep.leave()
             self.engine.close()
         except Exception as exc:
             notices.swallowed("exit", exc)
@@ -208,6 +264,7 @@ class Session:
             self._in_child.cancel()
         self.engine.active = False
         self.engine.arrivals.close()
+        self.sdks.close()
         for hook in self.engine.guards.values():
             hook.off = True
         self._undo_libraries()

@@ -22,9 +22,13 @@ from gentrace.core.profile import Profile
 from gentrace.core.scrub import Scrubber
 from gentrace.runtime import notices
 from gentrace.runtime.context import Run, recording, span_context
+from gentrace.runtime.export.sampling import as_decided
 from gentrace.runtime.export.scrubbing import OWN_SCOPE
+from gentrace.runtime.open_spans import OpenSpans
 
+LATE_NS = 600 * 10**9
 _CODE = re.compile(r"[\w.:-]{1,64}")
+_WORD = re.compile(r"[\w.:/+-]{1,100}")
 
 
 class Tracing:
@@ -40,6 +44,7 @@ class Tracing:
         self.profile, self.scrubber, self._make = profile, scrubber, provider
         self._provider: trace.TracerProvider | None = None
         self._tracer: trace.Tracer | None = None
+        self.open: OpenSpans | None = None
 
     @property
     def provider(self) -> trace.TracerProvider:
@@ -64,6 +69,7 @@ class Tracing:
     def close(self) -> None:
         """Start nothing any more: what libraries keep of us makes spans that record nothing."""
         self._make, self._provider, self._tracer = trace.NoOpTracerProvider, None, None
+        self.open = None
 
     def start(
         self,
@@ -80,7 +86,7 @@ class Tracing:
         given = {k: v for k, v in (attributes or {}).items() if v is not None}
         if run is not None and run.generation_id is not None:
             given[names.GENERATION_ID] = run.generation_id
-        return self.tracer.start_span(
+        span = self.tracer.start_span(
             name,
             context=span_context() if parent is None else parent,
             kind=kind,
@@ -88,6 +94,9 @@ class Tracing:
             links=list(links),
             start_time=start_ns,
         )
+        if self.open is not None:
+            self.open.began(span, run)
+        return span
 
     def end(self, span: Span, run: Run | None, end_ns: int | None = None) -> None:
         """End a span of ours now, or as soon as its generation's id is known."""
@@ -98,27 +107,45 @@ class Tracing:
                 run.pending.append((span, end_ns or time.time_ns()))
                 return
         span.end(end_ns)
+        if self.open is not None:
+            self.open.ended(span)
 
     def fail(self, span: Span, exc: BaseException, run: Run | None = None) -> None:
         """Mark a span as failed by that exception: type, code and scrubbed message.
 
         Cancellation is no error: the span stays UNSET, with the type alone.
         """
-        kind = type(exc)
-        span.set_attribute(names.ERROR_TYPE, type_name(kind))
+        for name, value in self.error_facts(exc).items():
+            span.set_attribute(name, value)
+        if isinstance(exc, Exception):
+            span.set_status(Status(StatusCode.ERROR, self.message(exc, run)))
+
+    def error_facts(self, exc: BaseException) -> dict[str, str]:
+        """The exception's type, and the host's or provider's code if it carries one."""
+        facts = {names.ERROR_TYPE: type_name(type(exc))}
         if not isinstance(exc, Exception):
-            return
+            return facts
         for attribute in self.profile.errors.code:
             code = getattr(exc, attribute, None)
             code = getattr(code, "value", code)
             if isinstance(code, str | int) and not isinstance(code, bool):
-                span.set_attribute(names.ERROR_CODE, self.code(str(code)))
+                facts[names.ERROR_CODE] = self.code(str(code))
                 break
-        span.set_status(Status(StatusCode.ERROR, self.message(exc, run)))
+        return facts
 
     def code(self, code: str) -> str:
         """An error code as it may be shown: a word, or what stands for a text."""
         return code if _CODE.fullmatch(code) else self.scrubber.mark("code", code)
+
+    def word(self, text: str, run: Run | None = None) -> str:
+        """What the host or its provider said, as it may be shown: a word, or a scrubbed text.
+
+        A text stays where the prompt is not known that may be in it.
+        """
+        prompts = run.prompts if run is not None else ()
+        if not prompts and not _WORD.fullmatch(text):
+            return self.scrubber.mark("text", text)
+        return self.scrubber.text(text, prompts)
 
     def message(self, exc: BaseException, run: Run | None = None) -> str:
         """The exception's message as it may be shown: scrubbed words, or length and hash."""
@@ -142,6 +169,37 @@ def below(parent: trace.SpanContext | None) -> Any:
     if parent is None:
         return empty
     return trace.set_span_in_context(trace.NonRecordingSpan(parent), empty)
+
+
+def under(run: Run) -> tuple[Any, list[Link]]:
+    """Where a span of that run hangs that knows no nearer parent, and what it is linked to.
+
+    Long after the run's end it gets a trace of its own: a trace that never ends is read by nobody.
+    """
+    if run.parent is not None and _is_long_over(run):
+        decided = as_decided(run.parent.trace_flags.sampled, below(None))
+        return decided, [link(run.parent, names.LINK_PREVIOUS)]
+    return below(run.parent), []
+
+
+def of_job(run: Run, sent: trace.SpanContext | None) -> tuple[Any, list[Link]]:
+    """As :func:`under`, for a job of that run which was enqueued under the span ``sent``."""
+    same = sent is not None and (run.parent is None or sent.trace_id == run.trace_id)
+    if sent is not None and same != _is_long_over(run):
+        return below(sent), []  # long after the end, its enqueue has a trace of its own already
+    parent, links = under(run)
+    return parent, links if sent is None or same else [*links, link(sent, names.LINK_SUPERSEDED)]
+
+
+def hang_under(run: Run, span: Span) -> None:
+    """What comes next in the run hangs under that span, if it is of its trace."""
+    own = span.get_span_context()
+    if run.parent is None or own.trace_id == run.trace_id:
+        run.parent = own
+
+
+def _is_long_over(run: Run) -> bool:
+    return bool(run.ended_ns) and time.time_ns() - run.ended_ns > LATE_NS
 
 
 def link(to: trace.SpanContext, why: str) -> Link:

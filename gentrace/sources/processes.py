@@ -59,7 +59,8 @@ def read(folder: Path) -> list[ProcessRecord]:
     for line in lines:
         record = _record(line)
         if record is not None:
-            last[str(record.get("instance", ""))] = record
+            instance = str(record.get("instance", ""))
+            last[instance] = {**last.get(instance, {}), **record}  # signs of life are short
     found = [ProcessRecord(_alive(record), record) for record in last.values()]
     return sorted(found, key=lambda process: process.text("last_seen"), reverse=True)
 

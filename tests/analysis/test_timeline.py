@@ -176,3 +176,56 @@ def test_a_poll_may_say_when_it_had_its_answer() -> None:
                   generation__provider__status="completed")  # fmt: skip
     t.span("generation.finish", 950, 990, poll, generation__outcome="completed")
     assert (ms(only(t))["provider_run"], ms(only(t))["finish"]) == (900 - 520, 90)
+
+
+def test_an_answer_that_is_the_final_status_ends_the_providers_part() -> None:
+    t = started(job_ms=100)
+    t.span(
+        "provider.execute", 120, 170, t.spans[2],
+        generation__provider__status="printed", generation__provider__over=True,
+    )  # fmt: skip
+    finish(t, 190)
+    assert ms(only(t)) == {
+        "api": 45, "queue": 55, "worker": 20, "provider_submit": 50, "finish": 20,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("over", "state"), [(False, "provider_run"), (True, "finish")])
+def test_whether_a_polled_status_is_final_the_span_says_whatever_the_word(
+    over: bool, state: str
+) -> None:
+    t = started(job_ms=100)
+    t.span("provider.execute", 120, 130, t.spans[2], generation__provider__job_id="j")
+    t.span(
+        "provider.poll", 300, 310, t.spans[2],
+        generation__provider__status="inking", generation__provider__over=over,
+    )  # fmt: skip
+    assert only(t).state == State(state)
+
+
+def status(t: Tracer, at_ms: float, word: str, outcome: str | None = None) -> None:
+    told = {"generation.status": word} | ({"generation.outcome": outcome} if outcome else {})
+    t.span("job of the host", at_ms, at_ms, t.spans[2], events=[("generation.status", at_ms, told)])
+
+
+def test_the_end_is_what_a_committed_status_means() -> None:
+    t = started(job_ms=100)
+    status(t, 110, "running")
+    status(t, 180, "withdrawn", "cancelled")
+    run = only(t)
+    assert (run.outcome, run.duration_ns) == ("cancelled", 180 * MS)
+
+
+def test_a_status_that_is_not_final_puts_the_end_back() -> None:
+    t = started(job_ms=100)
+    status(t, 150, "rejected", "failed")
+    status(t, 160, "new")
+    assert only(t).outcome is None
+
+
+def test_a_job_that_was_queued_before_the_end_finds_it_over() -> None:
+    t = started(job_ms=500)
+    t.span("generation.status", 100, 100, t.spans[0], generation__status="withdrawn",
+           generation__outcome="cancelled")  # fmt: skip
+    run = only(t)
+    assert (run.outcome, run.duration_ns) == ("cancelled", 100 * MS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from gentrace.core import switch
 from gentrace.core.errors import ProfileError
-from gentrace.core.profile import ROLES, Target, load, parse
+from gentrace.core.profile import ROLES, Job, Statuses, Target, load, parse
 
 SMALL = """
 name = "shop"
@@ -313,3 +314,59 @@ def test_the_switch_reads_packages_or_leaves_it(
     file = tmp_path / "p.toml"
     file.write_text(text)
     assert switch.packages(str(file)) == packages
+
+
+def test_statuses_have_one_word_for_what_they_mean_however_they_are_written() -> None:
+    words = '[statuses]\ncompleted = ["DONE"]\nfailed = ["Rejected", "LOST"]\n'
+    statuses = parse(SMALL + words + "settle_s = { failed = 1, LOST = 0.5 }", "t")[0].statuses
+    assert statuses.final == ("done", "rejected", "lost", "cancelled")
+    told = {word: statuses.outcome(word) for word in ("Done", "REJECTED", "lost", "new")}
+    assert told == {"Done": "completed", "REJECTED": "failed", "lost": "failed", "new": None}
+    settling = [statuses.settle_s[word] for word in ("done", "rejected", "lost", "cancelled")]
+    assert settling == [0.5, 1.0, 0.5, 2.0]
+
+
+def test_final_words_that_no_list_names_mean_completed() -> None:
+    statuses = Statuses(final=("ready", "failed"), failed=("failed",))
+    assert (statuses.outcome("ready"), statuses.outcome("failed")) == ("completed", "failed")
+    assert statuses.outcome("completed") is None  # this host means something else by it
+
+
+@pytest.mark.parametrize("given", ["{ failed = true }", "{ failed = -1 }", '{ failed = "2" }'])
+def test_settling_takes_seconds_only(given: str) -> None:
+    with pytest.raises(ProfileError, match=r"statuses\.settle_s\.failed: seconds were expected"):
+        parse(f"{SMALL}[statuses]\nsettle_s = {given}", "t")
+
+
+@pytest.mark.parametrize(
+    ("job", "args", "kwargs"),
+    [
+        (Job("f", "order"), (), {"order": 7}),
+        (Job("f", "order", 1), ("x", 7), {}),
+        (Job("f", position=1), ("x", 7), {}),
+        (Job("f", "ticket.order.id"), (), {"ticket": {"order": {"id": 7}}}),
+        (Job("f", "ticket.id"), (SimpleNamespace(id=7),), {}),
+    ],
+)
+def test_a_jobs_id_by_name_by_position_and_inside_an_argument(
+    job: Job, args: tuple[object, ...], kwargs: dict[str, object]
+) -> None:
+    assert job.generation_in(args, kwargs) == 7
+
+
+def test_a_jobs_id_that_is_not_there_is_none() -> None:
+    assert Job("f", "ticket.id").generation_in((), {"ticket": {"no": 7}}) is None
+    assert Job("f").generation_in((), {"x": 7}) is None
+
+
+def test_own_jobs_have_one_name_in_spans() -> None:
+    jobs = '[[jobs]]\nfunction = "print"\nown = true\n[[jobs]]\nfunction = "look"\n'
+    shop, _ = parse(SMALL + jobs, "t")
+    assert [shop.span_of(f) for f in ("print", "look")] == ["process_generation", "look"]
+    assert [shop.host_function(f) for f in ("print", "look")] == ["print", None]
+
+
+def test_the_default_profile_is_one_of_the_shipped() -> None:
+    assert load() == load(switch.default_profile())
+    assert switch.profile_name({}) == switch.default_profile()
+    assert switch.profile_name({"GENTRACE_PROFILE": "shop"}) == "shop"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from gentrace.core.names import STARTUP
 from tests.support.otlp_receiver import Span
 
 SERVER_SPAN = "POST /api/v1/generations"
@@ -110,13 +111,21 @@ def complete(generation_ids: Collection[str], parts: Collection[str]) -> Callabl
 
 
 def spooled(folder: Path) -> list[Span]:
-    """The spans in a spool, as the receiver would show them; every line must be whole JSON."""
+    """The spans in a spool, as the receiver would show them; every line must be whole JSON.
+
+    But for what each process told of itself.
+    """
     spans: list[Span] = []
     for file in sorted(folder.glob("*.jsonl")):
         if not file.name.startswith("processes-"):
             for line in file.read_text(encoding="utf-8").splitlines():
                 spans += _request(json.loads(line))
-    return spans
+    return [span for span in spans if span["name"] != STARTUP]
+
+
+def spooled_of(folder: Path, generation_id: str) -> list[Span]:
+    """The spans of one generation's trace in a spool, by start."""
+    return sorted(of_generation(spooled(folder), generation_id), key=lambda s: s["start_ns"])
 
 
 def _request(request: dict[str, Any]) -> Iterable[Span]:

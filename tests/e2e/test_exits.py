@@ -104,6 +104,7 @@ def ended(host: SmallHost, role: str, env: dict[str, str]) -> End:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_host_that_does_not_come_up(host: SmallHost, silence: str, way: str) -> None:
+    host.forget_jobs()  # it would write the run of another test's processes, that has settled
     for role in COMMANDS:
         bare = ended(host, role, {"ENDS": way})
         env = {"GENTRACE": "1", "OTEL_EXPORTER_OTLP_ENDPOINT": silence, "ENDS": way}

@@ -23,6 +23,8 @@ CROWD = {
     "PROVIDER_TIMEOUT_S": "8",
 }
 
+TO_THE_END = {"generation", "queue.wait", "provider.wait", "process_ingestion"}
+
 
 @dataclass(frozen=True)
 class Story:
@@ -54,6 +56,7 @@ def story(request: pytest.FixtureRequest, anything_failed: Callable[[], bool]) -
         }
         with small_host(env, failed=anything_failed) as host:
             generation = host.run(prompt="a slow lighthouse SLOWRENDER")
+            received.wait_for(reading.complete([str(generation["id"])], TO_THE_END))
             host.workers[0].wait_until(lambda: _is_over(received.spans()), "the last poll is over")
             asked = [request["path"] for request in host.standin_requests()]
         yield Story(generation, received.spans(), sum("/list/" in path for path in asked))
@@ -111,6 +114,20 @@ def test_the_submission_goes_down_to_the_http_call(story: Story) -> None:
         execute["generation.provider.job_id"]
         == story.generation["latest_submission_provider_job_id"]
     )
+
+
+def test_the_run_and_its_waits_stand_where_they_belong(story: Story) -> None:
+    run, finish = story.only("generation"), story.only("generation.finish")
+    assert story.path("generation") == [reading.SERVER_SPAN, "generation"]
+    assert [s["name"] for s in story.spans if s["parent_span_id"] == run["span_id"]] == []
+    assert run["start_ns"] == story.only(reading.SERVER_SPAN)["start_ns"]
+    assert finish["start_ns"] <= run["end_ns"] <= finish["end_ns"]
+    spent = [v for n, v in run["attributes"].items() if n.startswith("generation.time.")]
+    assert sum(spent) == pytest.approx((run["end_ns"] - run["start_ns"]) / 1e9, abs=1e-6)
+    assert story.path("queue.wait")[-2] == "enqueue process_generation"
+    assert story.only("queue.wait")["end_ns"] <= story.only("process_generation")["end_ns"]
+    assert story.path("provider.wait")[-2] == "provider.execute"
+    assert story.only("provider.wait")["attributes"]["generation.polls"] == story.polls
 
 
 def test_of_all_polls_the_one_that_found_the_end_is_there(story: Story) -> None:

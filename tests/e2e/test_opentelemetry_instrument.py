@@ -49,6 +49,12 @@ def host(received: OtlpReceiver, anything_failed: Callable[[], bool]) -> Generat
         yield running
 
 
+@pytest.fixture(autouse=True)
+def nothing_left(host: SmallHost) -> None:
+    """No job waits and no run is still to be written of a test before."""
+    host.forget_jobs()
+
+
 def traced(
     host: SmallHost,
     received: OtlpReceiver,
@@ -126,7 +132,6 @@ def test_a_generation_does_not_go_into_its_callers_trace(
         ids = [host.submit(headers=caller) for _ in range(2)]
         received.wait_for(reading.complete(ids, reading.OF_THE_API - {reading.SERVER_SPAN}))
         received.wait_for(lambda spans: sum(s["name"] == reading.SERVER_SPAN for s in spans) == 2)
-    host.forget_jobs()
     servers = [s for s in received.spans() if s["name"] == reading.SERVER_SPAN]
     assert {span["trace_id"] for span in servers} == {"ab" * 16}
     for generation_id in ids:
@@ -147,7 +152,6 @@ def test_it_can_be_told_to_leave_gentrace_out(
     with host.running(env, api=[INSTRUMENT, *UVICORN], worker=None) as (program,):
         host.submit()
         received.wait_for(lambda spans: reading.SERVER_SPAN in reading.names(spans))
-    host.forget_jobs()
     assert program.said() == []
     assert [span for span in received.spans() if span["scope"] == "gentrace"] == []
 
@@ -160,5 +164,4 @@ def test_what_the_hosts_provider_holds_is_out_when_uvicorn_ends(
     with host.running(env, api=[INSTRUMENT, *UVICORN], worker=None):
         generation_id = host.submit()
         assert received.spans() == []
-    host.forget_jobs()
     assert reading.complete([generation_id], reading.OF_THE_API)(received.spans())

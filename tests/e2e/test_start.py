@@ -52,6 +52,13 @@ def api_alone(received: OtlpReceiver, anything_failed: Callable[[], bool]) -> Ge
         yield running
 
 
+@pytest.fixture(autouse=True)
+def nothing_left(host: SmallHost, api_alone: SmallHost) -> None:
+    """No job waits and no run is still to be written of a test before."""
+    host.forget_jobs()
+    api_alone.forget_jobs()
+
+
 @pytest.fixture(scope="module")
 def without_pth(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Mapping[str, str]]:
     """An interpreter that finds gentrace and all the rest, but has no .pth; and its environment."""

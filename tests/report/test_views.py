@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
@@ -16,6 +17,7 @@ from rich.console import Console
 from gentrace.analysis.generations import Listing
 from gentrace.analysis.grouping import runs
 from gentrace.analysis.runs import Run
+from gentrace.core import names
 from gentrace.core.spans import traces as grouped
 from gentrace.report.listing import print_listing
 from gentrace.report.show import print_show
@@ -66,6 +68,23 @@ def show(run: Run, others: Sequence[Run] = (), *, full: bool = False) -> Callabl
     return draw
 
 
+def with_run() -> Run:
+    """The failed one as its processes leave it: with the span of its run and its first wait."""
+    t = traces.failed()
+    server, enqueue = (next(s for s in t.spans if s.kind == k) for k in ("SERVER", "PRODUCER"))
+    times: dict[str, Any] = {f"generation__time__{state}_s": 0.0 for state in names.TIMES}
+    times |= {"generation__time__api_s": 0.05, "generation__time__queue_s": 0.41}
+    times |= {"generation__time__worker_s": 0.02, "generation__time__provider_submit_s": 0.31}
+    told: dict[str, Any] = {
+        "generation__run": 2, "generation__outcome": "failed", "generation__stage": "finished",
+        "generation__operation": "image_to_video", "generation__provider": "pixverse",
+        "generation__error__code": "content_prompt_rejected",
+    }  # fmt: skip
+    t.span(names.RUN, 0, 790, server, error="failed", message="code", **told, **times)
+    t.span(names.QUEUE_WAIT, 52, 460, enqueue)
+    return of(t)
+
+
 def listing(found: Sequence[Run], truncated: bool = False) -> Callable[[Console], None]:
     def draw(to: Console) -> None:
         print_listing(to, Listing([*reversed(found)], truncated, 40), NOW)
@@ -78,6 +97,7 @@ VIEWS: dict[str, Callable[[], Callable[[Console], None]]] = {
     "show_completed": lambda: show(of(traces.completed())),
     "show_failed": lambda: show(of(traces.failed()), [of(traces.completed("x", "29"))]),
     "show_failed_all": lambda: show(of(traces.failed()), full=True),
+    "show_run": lambda: show(with_run()),
     "show_unfinished": lambda: show(of(traces.unfinished())),
     "show_returned": lambda: show(of(traces.returned())),
 }

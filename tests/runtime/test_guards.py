@@ -25,16 +25,15 @@ SAID_ONCE = {
     "carrier.py:arrived",
     "carrier.py:inject",
     "export/outlet.py:Outlet.write",
-    "runs/store.py:RunStore._ask.answering",
-    "runs/store.py:RunStore._run",
 }
 """Faults of others (a propagator, an endpoint, a Redis): said in words of their own."""
 UNSAID = {
     "copies.py:exchange",  # a class that is closed to changes: its copy is listed
     "carrier.py:adding.serialize",
     "carrier.py:taking.deserialize",
+    "hooks/log_events.py:_formatted",
     "notices.py:say_once",
-    "runs/store.py:RunStore._close",
+    "runs/thread.py:StoreThread._close",
     "session.py:Session.after_fork",  # in the child
 }
 """The host's own error, which it meets without us; and where there is nobody left to tell."""
@@ -47,6 +46,9 @@ ELSEWHERE = {
     "otel_instrumentor.py:GentraceInstrumentor._instrument": (
         "tests/e2e/test_opentelemetry_instrument.py"
     ),
+    "sdk_imports.py:SdkImports._is_there": "tests/runtime/test_sdk_imports.py",
+    "sdk_imports.py:_Noticing.create_module": "tests/runtime/test_sdk_imports.py",
+    "sdk_imports.py:_Noticing.exec_module": "tests/runtime/test_sdk_imports.py",
     "unread_dotenv.py:DotenvOnlooker.find_spec": "tests/e2e/test_unread_dotenv.py",
     "unread_dotenv.py:watch": "tests/e2e/test_unread_dotenv.py",
 }
@@ -76,6 +78,8 @@ def test_the_host_is_well_without_a_fault(played: list[dict[str, Any]]) -> None:
         "a_job_that_the_worker_refuses": [201, 1],
         "hooks_that_give_up": [True, True],
         "a_library_span": 1,
+        "what_the_host_logs": ["Generation 1 queued for processing", True],
+        "a_start": False,
         "a_life_of_the_api": ["lifespan.startup.complete", "lifespan.shutdown.complete"],
         "spans_for_the_hosts_provider": None,
         "a_fork": 7,

@@ -152,7 +152,7 @@ PROGRAM = """
                 from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
                 assert EngineTracer._remove_event_listener_params == []
             if "sqlalchemy.orm" in sys.modules and self.whole:
-                assert self.listeners() == [], self.listeners()
+                assert listeners() == [], listeners()
             if "starlette.background" in sys.modules:
                 import starlette.background
                 assert not hasattr(starlette.background.BackgroundTask, "_otel_original_call")
@@ -170,18 +170,6 @@ PROGRAM = """
                     for f in getattr(log, "filters", ()) if "gentrace" in type(f).__module__
                 ]
                 assert filters == []
-
-        def listeners(self):
-            from sqlalchemy import inspect as look
-            from pixsim7.backend.main.domain import Generation
-            from pixsim7.backend.main.infrastructure.database.session import engine
-            mapper, sync = look(Generation), engine.sync_engine
-            events = [
-                mapper.dispatch.after_insert, mapper.class_manager.dispatch.load,
-                mapper.class_manager.dispatch.refresh, sync.dispatch.before_cursor_execute,
-                sync.dispatch.after_cursor_execute, sync.dialect.dispatch.handle_error,
-            ]
-            return [f for event in events for f in event if "pixsim7" not in f.__module__]
 
     STEPS = Steps()
     STEPS.left = []

@@ -8,10 +8,13 @@ JSON line a play: what the host's user saw, and what gentrace swallowed.
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -87,10 +90,9 @@ async def a_life_of_the_api(host: Any) -> Any:
     return told
 
 
-async def a_library_span(host: Any) -> Any:
-    """A statement inside a run's work."""
-    from sqlalchemy import text
-
+@contextmanager
+def work(host: Any) -> Generator[None]:
+    """In a run's work, with a span."""
     from gentrace.runtime import context
     from gentrace.runtime.context import Run, Scope
     from gentrace.runtime.tracing import below
@@ -98,14 +100,59 @@ async def a_library_span(host: Any) -> Any:
     span = host.session.engine.tracing.start("outer", None, parent=below(None))
     run = Run("1", parent=span.get_span_context())
     token = context.enter(Scope("job", run, "job:x"), span)
-    engine = host.module("infrastructure.database.session").engine
     try:
-        async with engine.connect() as connection:
-            return (await connection.execute(text("SELECT 1"))).scalar()
+        yield
     finally:
-        await engine.dispose()
         context.leave(token)
         span.end()
+
+
+async def a_library_span(host: Any) -> Any:
+    """A statement inside a run's work."""
+    from sqlalchemy import text
+
+    engine = host.module("infrastructure.database.session").engine
+    with work(host):
+        try:
+            async with engine.connect() as connection:
+                return (await connection.execute(text("SELECT 1"))).scalar()
+        finally:
+            await engine.dispose()
+
+
+async def what_the_host_logs(host: Any) -> Any:
+    """Events that the profile names, by either library."""
+    import structlog
+
+    written, log = io.StringIO(), logging.getLogger("pixsim7.faulty")
+    handler = logging.StreamHandler(written)
+    log.addHandler(handler)
+    structured = structlog.wrap_logger(
+        structlog.PrintLogger(written),
+        [structlog.processors.KeyValueRenderer(key_order=["event", "status"], drop_missing=True)],
+        wrapper_class=structlog.BoundLogger,
+    )
+    try:
+        with work(host):
+            log.warning("Generation %s queued for processing", 1)
+            structured.info("billing_charged", status="charged")
+    finally:
+        log.removeHandler(handler)
+    one, other = written.getvalue().splitlines()
+    return [one, other.startswith("event='billing_charged' status='charged'")]
+
+
+async def a_start(host: Any) -> Any:
+    """The process tells of itself, until it is stopped."""
+    told = host.session.startup
+    told.stop()
+    told.after_fork()
+    told.begin()
+    thread = told._thread
+    told.stop()
+    thread.join(5)
+    told.after_fork()
+    return thread.is_alive()
 
 
 async def spans_for_the_hosts_provider(host: Any) -> Any:
@@ -192,7 +239,7 @@ def begin_anew(host: Any) -> None:
         vars(host).update(session=startup.session(), anew=False)
         host.session.pipeline.exporter = host.exporter
     host.session.process.role = "worker"
-    host.session.engine.store._paused_until = 0.0
+    host.session.engine.store.thread._paused_until = 0.0
     host.reset()
 
 
@@ -201,6 +248,8 @@ SCENES: list[Scene] = [
     a_job_that_the_worker_refuses,
     hooks_that_give_up,
     a_library_span,
+    what_the_host_logs,
+    a_start,
     a_life_of_the_api,
     spans_for_the_hosts_provider,
     a_fork,

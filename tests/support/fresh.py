@@ -49,6 +49,30 @@ OBJECTS = """
                     places[repr(owner), name] = value
         return places
 
+    def listeners():
+        "Who listens to the host's models, its engine and SQLAlchemy's sessions, but for the host."
+        from sqlalchemy import inspect as look
+        from sqlalchemy.orm import Session
+        from pixsim7.backend.main.domain import Asset, Generation
+        from pixsim7.backend.main.infrastructure.database.session import engine
+        mapper, asset, sync = look(Generation), look(Asset), engine.sync_engine
+        sessions = [
+            getattr(Session.dispatch, name)._clslevel.get(Session, ())
+            for name in (
+                "do_orm_execute", "after_commit", "after_soft_rollback", "after_transaction_end"
+            )
+        ]
+        events = [
+            mapper.dispatch.after_insert, mapper.dispatch.after_update,
+            mapper.class_manager.dispatch.load, mapper.class_manager.dispatch.refresh,
+            Generation.status.dispatch.set, *sessions,
+            asset.dispatch.after_insert, asset.dispatch.after_update,
+            sync.dispatch.before_cursor_execute, sync.dispatch.after_cursor_execute,
+            sync.dialect.dispatch.handle_error,
+        ]
+        left_out = ("pixsim7",)
+        return [f for event in events for f in event if not f.__module__.startswith(left_out)]
+
     def is_hooked(found):
         "Whether a wrapper stands there."
         wrapt = sys.modules.get("wrapt")

@@ -29,6 +29,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 import gentrace
+from gentrace.core import names
 from gentrace.runtime import context, startup
 from gentrace.runtime.session import Session
 from tools.servers import HOST, RedisServer, free_ports
@@ -47,6 +48,10 @@ class MemoryExporter:
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         self.spans.extend(spans)
         return SpanExportResult.SUCCESS
+
+    def named(self, name: str) -> list[ReadableSpan]:
+        """Those of that name, as they came."""
+        return [span for span in self.spans if span.name == name]
 
     def shutdown(self) -> None:
         """There is nothing to close."""
@@ -142,9 +147,17 @@ class SmallHost:
         return worker
 
     def spans(self) -> list[ReadableSpan]:
-        """What has ended so far, scrubbed, by start."""
+        """What has ended so far, scrubbed, by start; but for runs and the process's own span."""
+        assert self.session.engine.store.flush(5)
         assert self.session.pipeline.force_flush(5000)
-        return sorted(self.exporter.spans, key=lambda span: span.start_time or 0)
+        apart = (names.STARTUP, names.RUN)
+        spans = [span for span in self.exporter.spans if span.name not in apart]
+        return sorted(spans, key=lambda span: span.start_time or 0)
+
+    async def run(self, number: int = 1) -> ReadableSpan:
+        """The span of that run (in the order of their ends), which comes when it has settled."""
+        await until(lambda: len(self.exporter.named(names.RUN)) >= number)
+        return self.exporter.named(names.RUN)[number - 1]
 
     def named(self, name: str) -> list[ReadableSpan]:
         """The ended spans of that name."""

@@ -35,6 +35,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
 
+from gentrace.core.names import STARTUP
+
 HOST = "127.0.0.1"
 PATH = "/v1/traces"
 EXPORT = "opentelemetry.proto.collector.trace.v1.TraceService"
@@ -104,9 +106,17 @@ class OtlpReceiver:
         return f"http://{HOST}:{self.grpc_port}"
 
     def spans(self) -> list[Span]:
-        """Every span so far, in order of arrival."""
+        """Every span so far but for :meth:`startups`, in order of arrival."""
         with self._changed:
-            return list(self._spans)
+            return self._of_runs()
+
+    def _of_runs(self) -> list[Span]:
+        return [span for span in self._spans if span["name"] != STARTUP]
+
+    def startups(self) -> list[Span]:
+        """What each process told of itself."""
+        with self._changed:
+            return [span for span in self._spans if span["name"] == STARTUP]
 
     def by_trace(self) -> dict[str, list[Span]]:
         """The spans of each trace id, by start time."""
@@ -126,10 +136,10 @@ class OtlpReceiver:
     ) -> list[Span]:
         """Waits until the predicate holds for all spans so far; returns them, or TimeoutError."""
         with self._changed:
-            if not self._changed.wait_for(lambda: predicate(list(self._spans)), timeout):
+            if not self._changed.wait_for(lambda: predicate(self._of_runs()), timeout):
                 names = [span["name"] for span in self._spans]
                 raise TimeoutError(f"not within {timeout} s; {len(names)} spans: {names[-30:]}")
-            return list(self._spans)
+            return self._of_runs()
 
     @contextmanager
     def behaving(self, behaviour: Behaviour) -> Generator[None]:

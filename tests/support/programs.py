@@ -30,6 +30,11 @@ class ProgramFailed(Exception):
 def clean_environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """An environment with nothing of the caller's gentrace, OpenTelemetry or Python settings."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    given = dict(extra or {})
+    if str(ROOT) in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        # A tree that is not the installed one is under test
+        paths = [path for path in (given.get("PYTHONPATH", ""), str(ROOT)) if path]
+        given["PYTHONPATH"] = os.pathsep.join(paths)
     return {
         **kept,
         "PATH": os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)]),
@@ -37,7 +42,7 @@ def clean_environment(home: Path, extra: Mapping[str, str] | None = None) -> dic
         "XDG_STATE_HOME": str(home / "state"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
-        **(extra or {}),
+        **given,
     }
 
 

@@ -30,6 +30,10 @@ HIDDEN = (
 """Attributes that say the same on every such span, or belong to the libraries."""
 
 
+NEVER = ("generation.id", "gentrace.processes", "generation.code.version")
+"""The generation's id stands in front; the others are of the machine."""
+
+
 class Shape:
     """Turns traces into text; one for all traces of a test, so that ids agree between them."""
 
@@ -75,12 +79,14 @@ class Shape:
         shown = [
             f"{name.removeprefix('generation.')}={self._value(name, value)}"
             for name, value in sorted((attributes or {}).items())
-            if not name.startswith(HIDDEN) and name != "generation.id"
+            if not name.startswith(HIDDEN) and name not in NEVER
         ]
         run = (attributes or {}).get("generation.id")
         return f" [{run}]" * bool(run) + (f" {{{', '.join(shown)}}}" if shown else "")
 
     def _value(self, name: str, value: Any) -> Any:
+        if name.startswith("generation.time."):
+            return "0" if not value else "…"
         kind = COUNTED.get(name)
         if kind is None or re.fullmatch(r"[a-z]+:\d+", str(value)):
             return value

@@ -155,12 +155,17 @@ class SmallHost:
         operation: str = "text_to_video",
         provider: str = "pixverse",
         headers: Mapping[str, str] | None = None,
+        request: Mapping[str, Any] | None = None,
         **config: Any,
     ) -> str:
-        """Ask for a generation and return its id; the prompt's words steer the stand-in."""
+        """Ask for a generation and return its id; the prompt's words steer the stand-in.
+
+        Args:
+            request: more of the body than its config.
+        """
         style = {"pixverse": {"model": "v5"}}
         asked = {"generationType": operation, "prompt": prompt, "style": style, **config}
-        body = {"provider_id": provider, "config": asked, "force_new": True}
+        body = {"provider_id": provider, "config": asked, "force_new": True, **(request or {})}
         answer = self._http.post(ROUTE, json=body, headers=headers)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
@@ -172,8 +177,21 @@ class SmallHost:
 
     def cancel(self, generation_id: str) -> None:
         """Cancel it, as its user would."""
-        answer = self._http.post(f"{ROUTE}/{generation_id}/cancel")
-        assert answer.status_code == 200, answer.text
+        self.act(generation_id, "cancel")
+
+    def act(self, generation_id: str, action: str) -> None:
+        """Do to it what its user may: cancel, pause, resume, retry."""
+        self.post(f"{ROUTE}/{generation_id}/{action}")
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """Ask the API for anything; its answer."""
+        answer = self._http.post(path, json=body)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def control(self, **knobs: Any) -> None:
+        """Change how the stand-in behaves from now on."""
+        httpx.post(f"{self.standin_url}/control", json=knobs, trust_env=False).raise_for_status()
 
     def generation(self, generation_id: str) -> Generation:
         """The generation as the API shows it."""

@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 from gentrace.core.scrub import Scrubber
 from gentrace.runtime import notices
+from gentrace.runtime.export.sampling import Decided
 from gentrace.runtime.export.scrubbing import clean
 
 
@@ -65,7 +66,7 @@ class Handover(SpanProcessor):
 def provider_beside(host: TracerProvider, scrubber: Scrubber) -> TracerProvider:
     """A provider that samples and numbers as the host's does, and hands its spans over."""
     beside = TracerProvider(
-        sampler=host.sampler,
+        sampler=Decided(host.sampler),
         resource=host.resource,
         id_generator=host.id_generator,
         shutdown_on_exit=False,

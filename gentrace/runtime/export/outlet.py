@@ -51,11 +51,14 @@ class Outlet:
         self._counting = threading.Lock()
 
     # -- batches ---------------------------------------------------------------------------
-    def write(self, batch: list[Any], taken_over: Callable[[], bool]) -> None:
-        """Send the batch, or spool it; ``taken_over``: an exit has seen to it meanwhile."""
+    def write(self, batch: list[Any], taken_over: Callable[[], bool]) -> bool | None:
+        """Send the batch, or spool it; ``taken_over``: an exit has seen to it meanwhile.
+
+        Returns:
+            Whether either took it; None where the exit knows.
+        """
         if self._no_exporter() or time.monotonic() < self._rest_until:
-            self.to_spool(batch)
-            return
+            return self.to_spool(batch)
         exporter, begun = self.exporter, time.monotonic()
         assert exporter is not None
         spans = clean(batch, self.process.resource(), self._scrubber)
@@ -66,12 +69,11 @@ class Outlet:
             taken, why = False, type(exc).__name__
         if taken:
             self._count_rejected(getattr(exporter, "rejected", 0))
-            return
+            return True
         # Leave it alone for twice as long as it took to fail: meanwhile spans pile up.
         now = time.monotonic()
         self._rest_until = now + min(_LONGEST_REST_S, 2 * (now - begun))
-        if not taken_over():
-            self.instead(batch, why)
+        return None if taken_over() else self.instead(batch, why)
 
     def _no_exporter(self) -> bool:
         """There is no endpoint, or no exporter can be made for it (said once)."""
@@ -87,19 +89,21 @@ class Outlet:
         """What the endpoint did to the batch under way so far, while the exporter tries again."""
         return getattr(self.exporter, "why", "")
 
-    def instead(self, batch: list[Any], why: str) -> None:
-        """The spool takes what the endpoint did not; said once."""
-        if self.settings.endpoint:
+    def instead(self, batch: list[Any], why: str) -> bool:
+        """The spool takes what the endpoint did not; said once, if there is a reason to say."""
+        if self.settings.endpoint and why:
             self._say_unsent(why)
-        self.to_spool(batch)
+        return self.to_spool(batch)
 
-    def to_spool(self, batch: list[Any]) -> None:
-        """Write the batch to the spool, or count it as lost."""
+    def to_spool(self, batch: list[Any]) -> bool:
+        """Write the batch to the spool, or count it as lost; whether it was written."""
         try:
             self.spool.write_spans(clean(batch, self.process.resource(), self._scrubber))
         except OSError as exc:
             self.count_lost(len(batch))
             self._say_unwritable(exc)
+            return False
+        return True
 
     def write_record(self, record: dict[str, Any]) -> None:
         """Write the process's record to the spool."""

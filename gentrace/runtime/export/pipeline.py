@@ -15,6 +15,7 @@ from typing import Any
 
 from opentelemetry.sdk.trace import SpanProcessor
 
+from gentrace.core import names
 from gentrace.core.scrub import Scrubber
 from gentrace.core.settings import Settings
 from gentrace.runtime import notices
@@ -55,6 +56,9 @@ class Pipeline(SpanProcessor):
         self._stop = False
         self._records: list[dict[str, Any]] = []
         self._thread: threading.Thread | None = None
+        self._done: dict[int, Callable[[bool], None]] = {}
+        self.before: Callable[[list[Any]], None] = lambda _batch: None
+        self.after: Callable[[list[Any]], None] = lambda _batch: None
 
     @property
     def lost(self) -> int:
@@ -70,31 +74,54 @@ class Pipeline(SpanProcessor):
     def exporter(self, exporter: Any | None) -> None:
         self.outlet.exporter = exporter
 
+    def put(self, span: Any, done: Callable[[bool], None] | None = None) -> None:
+        """Queue a span that was made whole; ``done`` learns whether endpoint or spool took it."""
+        if done is not None:
+            self._done[id(span)] = done
+        queued = self._queued(span)
+        if not queued:
+            self._tell([span], False)
+
+    def _tell(self, batch: list[Any], taken: bool) -> None:
+        """Tell who waits for it what became of a batch; nobody waits for most of them."""
+        try:
+            self.after(batch)
+        except Exception as exc:
+            notices.swallowed("export", exc)
+        for span in batch if self._done else ():
+            done = self._done.pop(id(span), None)
+            if done is not None:
+                done(taken)
+
     # -- SpanProcessor ---------------------------------------------------------------------
     def on_start(self, span: Any, parent_context: Any = None) -> None:
         """Nothing to do: attributes are set by who starts the span."""
 
     def on_end(self, span: Any) -> None:
         """Queue an ended span; never blocks on the exporter and never raises."""
-        if not span.context.trace_flags.sampled:
-            return
+        if span.context.trace_flags.sampled and not self._queued(span):
+            self._tell([span], False)
+
+    def _queued(self, span: Any) -> bool:
         try:
-            self._enqueue(span)
+            return self._enqueue(span)
         except Exception as exc:
             self.outlet.count_lost(1)
             notices.swallowed("export", exc)
+            return False
 
-    def _enqueue(self, span: Any) -> None:
+    def _enqueue(self, span: Any) -> bool:
         with self._wake:
             if self._stop or len(self._queue) >= self.settings.max_queue:
                 self.outlet.count_lost(1)
                 if not self._stop:
                     notices.say_once("lost", "spans are dropped: they end faster than they leave")
-                return
+                return False
             self._queue.append(span)
             if len(self._queue) in (1, self.settings.max_batch):
                 self._ensure_thread()
                 self._wake.notify_all()
+            return True
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Wait until what has ended is out, or the time is over."""
@@ -121,8 +148,12 @@ class Pipeline(SpanProcessor):
             return
         with self._wake:
             left = self._give_up()
+        if all(span.name == names.STARTUP for span in left):
+            why = ""  # a process that ends before it did anything has lost nobody's spans
+        else:
+            why = self.outlet.trouble() or f"no answer within {timeout_s:g} s"
         if left:
-            self.outlet.instead(left, self.outlet.trouble() or f"no answer within {timeout_s:g} s")
+            self._tell(left, self.outlet.instead(left, why))
 
     def shutdown(self) -> None:
         """See out what is left within :data:`EXIT_DEADLINE_S`, then stop the thread.
@@ -139,7 +170,7 @@ class Pipeline(SpanProcessor):
             stuck, thread = self._stuck(), self._thread
             self._wake.notify_all()
         if left:  # ended meanwhile
-            self.outlet.to_spool(left)
+            self._tell(left, self.outlet.to_spool(left))
         for record in records:
             self.outlet.write_record(record)
         if stuck:
@@ -184,6 +215,7 @@ class Pipeline(SpanProcessor):
         self._queue.clear()
         self._in_flight, self._records, self._thread = [], [], None
         self._given_up = None
+        self._done.clear()
         self.outlet.after_fork(instance)
 
     def _ensure_thread(self) -> None:
@@ -213,9 +245,16 @@ class Pipeline(SpanProcessor):
             for record in records:
                 self.outlet.write_record(record)
             if batch:
-                self.outlet.write(batch, lambda: batch is self._given_up)
+                self.before(batch)
+                over = batch is self._given_up  # an exit has seen to it meanwhile
+                taken = None if over else self.outlet.write(batch, lambda: batch is self._given_up)
+                if taken is not None:
+                    self._tell(batch, taken)
         except Exception as exc:
             self.outlet.count_lost(len(batch))
+            self._tell(batch, False)
+            for span in batch:  # whoever waits tries again
+                self._done.pop(id(span), None)
             notices.swallowed("export", exc)
         with self._wake:
             self._in_flight = []

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
 
 from gentrace.runtime import notices
 from gentrace.runtime.export.quiet import quietly
+from gentrace.runtime.export.sampling import Decided
 
 _USUAL = 128  # OpenTelemetry's own default for every count
 
 
 def own_provider(processor: SpanProcessor) -> TracerProvider:
-    """A provider whose spans go to that processor; the sampler is what the variables ask for.
+    """A provider whose spans go to that processor; the variables' sampler decides on each run.
 
     Where a variable for the limits is no number, the SDK refuses to make a provider: then the
     limits are OpenTelemetry's defaults, and that is said.
     """
     with quietly():
-        provider = TracerProvider(shutdown_on_exit=False, span_limits=_limits())
+        provider = TracerProvider(
+            # Spans leave with the process's own; to make one the SDK starts threads, which an
+            # interpreter that is ending does not give.
+            resource=Resource.get_empty(),
+            shutdown_on_exit=False,
+            span_limits=_limits(),
+        )
+    provider.sampler = Decided(provider.sampler)
     provider.add_span_processor(processor)
     return provider
 

@@ -1,18 +1,25 @@
-"""The last step before a span leaves: allow-listed attributes, scrubbed texts, the resource."""
+"""The last step before a span leaves: allow-listed attributes, scrubbed texts, the resource.
+
+Names, events and URLs may hold the generation's own prompt (a provider's path, what the host wrote
+on a span of ours): it is taken out where this process knows it.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 from typing import Any
+from urllib.parse import unquote
 
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, Status
 
-from gentrace.core.scrub import Scrubber
+from gentrace.core import names
+from gentrace.core.scrub import URLS, Scrubber
+from gentrace.runtime import context
 
 OWN_SCOPE = "gentrace"
 _KEY_BYTES = 32
@@ -52,7 +59,11 @@ def _clean(span: Any, resource: Any, scrubber: Scrubber) -> ReadableSpan:
     scope: InstrumentationScope | None = span.instrumentation_scope
     own = scope is not None and scope.name == OWN_SCOPE
     attributes = _attributes(span.attributes, scrubber)
-    name = span.name
+    run = context.find(attributes.get(names.GENERATION_ID))
+    prompts = run.prompts if run is not None else ()
+    for url in URLS & attributes.keys() if prompts else ():
+        attributes[url] = scrubber.without_prompts(unquote(attributes[url]), prompts)
+    name = _name(span.name, scrubber, prompts)
     if "db.system" in attributes or "db.system.name" in attributes:
         operation, _, database = name.partition(" ")
         name = f"{operation} {_file_name(database)}".rstrip()
@@ -68,11 +79,11 @@ def _clean(span: Any, resource: Any, scrubber: Scrubber) -> ReadableSpan:
         parent=span.parent,
         resource=resource,
         attributes=attributes,
-        events=[_event(event, scrubber) for event in span.events],
+        events=[_event(event, scrubber, prompts) for event in span.events],
         links=[Link(link.context, _attributes(link.attributes, scrubber)) for link in span.links],
         kind=span.kind,
         instrumentation_scope=scope,
-        status=_own_status(span.status, scrubber) if own else _status(span.status),
+        status=_own_status(span.status, scrubber, prompts) if own else _status(span),
         start_time=span.start_time,
         end_time=span.end_time,
     )
@@ -92,24 +103,36 @@ def _attributes(attributes: Any, scrubber: Scrubber) -> dict[str, Any]:
     return kept
 
 
-def _event(event: Any, scrubber: Scrubber) -> Event:
-    attributes = _attributes(event.attributes, scrubber)
+def _event(event: Any, scrubber: Scrubber, prompts: Sequence[str]) -> Event:
+    attributes: dict[str, Any] = {}
+    for name, value in (event.attributes or {}).items():
+        allowed = scrubber.on_event(event.name, name, value)
+        if allowed is not None:
+            attributes[name] = allowed
     if message := (event.attributes or {}).get("exception.message"):
         attributes["exception.message"] = scrubber.mark("message", str(message))
-    return Event(event.name, attributes, event.timestamp)
+    return Event(_name(event.name, scrubber, prompts), attributes, event.timestamp)
 
 
-def _own_status(status: Any, scrubber: Scrubber) -> Status:
+def _name(name: str, scrubber: Scrubber, prompts: Sequence[str]) -> str:
+    """A name of ours, or one that somebody made of what he had: a path, a message."""
+    if name in names.SPANS:
+        return name
+    return scrubber.text(name, prompts)
+
+
+def _own_status(status: Any, scrubber: Scrubber, prompts: Sequence[str]) -> Status:
     """Ours holds scrubbed words already; what the host wrote on our span does not."""
     description = status.description
-    kept = scrubber.text(description) if description and status.is_ok is False else None
+    kept = scrubber.text(description, prompts) if description and status.is_ok is False else None
     return Status(status.status_code, kept)
 
 
-def _status(status: Any) -> Status:
-    """A library's status keeps the exception's type, not its words."""
-    description = status.description
-    if description:
-        head = description.partition(":")[0].strip()
-        description = head if head.replace(".", "").replace("_", "").isalnum() else None
-    return Status(status.status_code, description if status.is_ok is False else None)
+def _status(span: Any) -> Status:
+    """A library's status keeps the exception's type, if that is what it begins with."""
+    status = span.status
+    head = (status.description or "").partition(":")[0].strip()
+    known = [(event.attributes or {}).get("exception.type", "") for event in span.events]
+    known.append((span.attributes or {}).get(names.ERROR_TYPE, ""))
+    is_type = head in {str(kind).rpartition(".")[2] for kind in known} | {str(k) for k in known}
+    return Status(status.status_code, head if head and is_type and not status.is_ok else None)

@@ -16,13 +16,19 @@ from typing import Any
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from gentrace.core import names
+from gentrace.core.profile import Target
 from gentrace.runtime import carrier, context, reading
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.engine import Engine
+from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks import arq_outcome as outcome
 from gentrace.runtime.hooks.arq_outcome import Job
-from gentrace.runtime.runs import jobs
-from gentrace.runtime.tracing import below, link, type_name
+from gentrace.runtime.runs import jobs, steps
+from gentrace.runtime.runs.record import KEPT
+from gentrace.runtime.tracing import hang_under, of_job, type_name
+
+# What is read off the result of a job that the profile has no target for
+_RESULT = Target("", "job", (), {"status": ("result.status",), "reason": ("result.reason",)})
 
 
 class JobSpans:
@@ -40,7 +46,11 @@ class JobSpans:
         job.function, job.args, job.kwargs = str(raw[0]), tuple(raw[1]), dict(raw[2])
         declared = self.engine.profile.job(job.function)
         if declared is not None:
-            job.generation_id = reading.text(declared.generation_in(job.args, job.kwargs))
+            named = reading.text(declared.generation_in(job.args, job.kwargs))
+            if declared.by == "generation":
+                job.generation_id = named
+            else:
+                job.alias = named
         job.sent, job.arrived = carrier.extract(fields), carrier.arrived(fields)
 
     async def find_run(self, job: Job) -> None:
@@ -49,6 +59,8 @@ class JobSpans:
         generation_id, sent, store = job.generation_id, job.sent, self.engine.store
         if generation_id is not None:
             job.run = await store.find(generation_id)
+            if job.run is not None and job.run.ended_ns:  # as far as we know: it may go on since
+                job.run = await store.look_again(generation_id) or job.run
             if job.run is not None and sent is not None and sent.trace_id != job.run.trace_id:
                 job.run = await store.current(generation_id, sent)
             if job.run is None and sent is None and declared is not None and declared.own:
@@ -58,6 +70,8 @@ class JobSpans:
                 context.remember(job.run)
         elif sent is not None:
             job.run = await store.find_by_trace(sent.trace_id)
+        elif job.alias is not None and declared is not None:
+            job.run = await store.resolve(declared.by, job.alias)
 
     async def find_refused(self, job: Job) -> None:
         """As :meth:`find_run`, for a job that the worker gives up; by its id if need be."""
@@ -74,43 +88,81 @@ class JobSpans:
         """The function is about to run: open its scope and, for a generation, its span."""
         is_cron = hasattr(job.worker.functions.get(job.function), "next_run")
         name = job.function.removeprefix("cron:")
+        job.cron = name if is_cron else ""
         caller = f"cron:{name}" if is_cron else f"job:{self._name(job)}"
         job.scope = Scope("job", job.run, caller)
         if isinstance(ctx, dict):
             job.tried = ctx.get("job_try")  # pyright: ignore[reportUnknownMemberType]
         if job.run is not None:
-            self._start_span(job, job.run)
+            self._begin(job, job.run)
+        whose = job.generation_id or (job.run.generation_id if job.run is not None else None)
+        self.engine.liveness.job_started(self._shown(job), job.function, whose, job.tried)
         return context.enter(job.scope, job.span, base=job.arrived)
+
+    def _shown(self, job: Job) -> str:
+        """ARQ's id of the job, as it stands on the spans: the host may put an address into it."""
+        return str(self.engine.tracing.scrubber.attribute(names.MESSAGING_MESSAGE_ID, job.job_id))
 
     def _name(self, job: Job) -> str:
         declared = self.engine.profile.job(job.function)
         return job.function if declared is None else declared.function
 
-    def _start_span(self, job: Job, run: Run) -> None:
+    def _is_own(self, job: Job) -> bool:
+        """Whether it is the generation's own job, whose tries are the run's."""
         declared = self.engine.profile.job(job.function)
-        own = declared is not None and declared.own
-        sent = job.sent
-        current = sent is not None and (run.parent is None or sent.trace_id == run.trace_id)
-        parent = sent if current else run.parent
-        links = [] if current or sent is None else [link(sent, names.LINK_SUPERSEDED)]
+        return declared is not None and declared.own
+
+    def _begin(self, job: Job, run: Run) -> None:
+        """Start its span; in a run with many that changed nothing, only once it does something."""
+        assert job.scope is not None
+        scope, job.attempts, job.began_ns = job.scope, run.attempts, job.scope.entered_ns
+        if self._is_own(job) and run.unchanged >= KEPT:
+            scope.silent = True
+            scope.reveal = lambda: self._reveal(job, run)
+            steps.job_started(self.engine, run, None, job.began_ns)
+            return
+        self._start_span(job, run, job.began_ns)
+        if self._is_own(job):
+            steps.job_started(self.engine, run, job.span, job.began_ns)
+
+    def _reveal(self, job: Job, run: Run) -> None:
+        """It has done something: its span, as of its start, and those of what led there."""
+        scope = job.scope
+        if scope is None or job.span is not None:
+            return
+        self._start_span(job, run, scope.entered_ns)
+        scope.span = job.span
+        for tell in scope.untold:
+            tell()
+        scope.untold.clear()
+
+    def _start_span(self, job: Job, run: Run, start_ns: int | None = None) -> None:
+        own = self._is_own(job)
+        parent, links = of_job(run, job.sent)
         job.span = self.engine.tracing.start(
-            self._name(job),
+            self.engine.profile.span_of(self._name(job)),
             run,
-            parent=below(parent),
+            parent=parent,
             kind=SpanKind.CONSUMER,
+            start_ns=start_ns,
             links=links,
             attributes={
+                names.CODE_FUNCTION: self.engine.profile.host_function(self._name(job)),
                 names.MESSAGING_SYSTEM: "arq",
                 names.MESSAGING_DESTINATION: str(job.worker.queue_name),
                 names.MESSAGING_OPERATION_NAME: "process",
                 names.MESSAGING_OPERATION_TYPE: "process",
                 names.MESSAGING_MESSAGE_ID: job.job_id,
                 names.JOB_TRY: job.tried if isinstance(job.tried, int) else None,
-                names.INCOMPLETE: ["adopted"] if run.adopted and own else None,
+                names.INCOMPLETE: [names.ADOPTED] if run.adopted and own else None,
             },
         )
-        if own or run.parent is None:
-            run.parent = job.span.get_span_context()
+        begins = run.parent is None
+        if own or begins:
+            hang_under(run, job.span)
+        if own and self.engine.tracing.open is not None:
+            self.engine.tracing.open.note(job.span)
+        elif begins:
             self.engine.store.save(run)
 
     # -- after it --------------------------------------------------------------------------
@@ -134,33 +186,90 @@ class JobSpans:
         job.finished = finish
 
     def end(self, job: Job) -> None:
-        """The try is over: say how, on its span."""
+        """The try is over: say how, on its span, and to the store."""
         job.stopping = outcome.being_cancelled()
+        self.engine.liveness.job_over(self._shown(job))
+        if job.cron:
+            became = outcome.of(job)
+            failed = _error_type(became, job.error) if became in outcome.ERRORS else ""
+            self.engine.liveness.ticked(job.cron, failed)
         if job.scope is not None:
             job.scope.close()
         if job.finished and (job.carried or job.run is not None):
             jobs.drop(self.engine.store, job.job_id)
         if job.span is None and job.refused and job.run is not None:
             self._start_span(job, job.run)  # it never came to run
-        if job.span is not None and job.run is not None:
-            self._describe(job, job.run, job.span)
-            self.engine.tracing.end(job.span, job.run, job.ended_ns or None)
+        if job.run is not None and (job.span is not None or job.scope is not None):
+            self._conclude(job, job.run)
 
-    def _describe(self, job: Job, run: Run, span: Any) -> None:
+    def _conclude(self, job: Job, run: Run) -> None:
         became = outcome.of(job)
+        if job.span is None and became not in (outcome.SUCCEEDED, outcome.RETRY):
+            self._reveal(job, run)
+        status, reason = self._returned(job, run, job.span)
+        if job.span is not None:
+            self._describe(job, run, job.span, became)
+        self._tell(job, run, became, status, reason)
+        if job.span is not None:
+            self.engine.tracing.end(job.span, run, job.ended_ns or None)
+
+    def _returned(self, job: Job, run: Run, span: Any) -> tuple[str, str]:
+        """The status and reason that the host's function returned; on the span as may be shown."""
+        target = self.engine.profile.job_target(self._name(job)) or _RESULT
+        seen = Call(job.function, None, None, job.args, job.kwargs)
+        words: list[str] = []
+        for name, key in ((names.JOB_STATUS, "status"), (names.JOB_REASON, "reason")):
+            value = reading.read_text(target, key, seen, job.result)
+            words.append(value or "")
+            if value is not None and span is not None:
+                span.set_attribute(name, self.engine.tracing.word(value, run))
+        return words[0], words[1]
+
+    def _describe(self, job: Job, run: Run, span: Any, became: str) -> None:
         span.set_attribute(names.JOB_OUTCOME, became)
         deferral_ms = getattr(job.error, "defer_score", None)
         if became == outcome.RETRY and isinstance(deferral_ms, int):
             span.set_attribute(names.ENQUEUE_DEFER, deferral_ms / 1000)
-        for name, key in ((names.JOB_STATUS, "status"), (names.JOB_REASON, "reason")):
-            value = reading.text(job.result.get(key)) if isinstance(job.result, dict) else None  # pyright: ignore[reportUnknownMemberType,reportUnknownArgumentType]
-            if value is not None:
-                span.set_attribute(name, self.engine.tracing.scrubber.text(value, run.prompts))
         if became == outcome.FAILED and isinstance(job.error, Exception):
             self.engine.tracing.fail(span, job.error, run)
         elif became in outcome.ERRORS:
             span.set_attribute(names.ERROR_TYPE, _error_type(became, job.error))
             span.set_status(Status(StatusCode.ERROR, became))
+        declared = self.engine.profile.job(job.function)
+        if declared is not None and declared.own and self.engine.store.misses(run.generation_id):
+            adopted = [names.ADOPTED] if run.adopted else []
+            span.set_attribute(names.INCOMPLETE, [*adopted, names.NO_STORE])
+
+    def _tell(self, job: Job, run: Run, became: str, status: str, reason: str) -> None:
+        """How the generation's own job ended, for its run."""
+        if not self._is_own(job):
+            return
+        facts: dict[str, Any] = {}
+        if became in outcome.ERRORS:
+            facts[names.ERROR_TYPE] = _error_type(became, job.error)
+            if became == outcome.FAILED and isinstance(job.error, Exception):
+                facts = dict(self.engine.tracing.error_facts(job.error))
+        deferral_ms = getattr(job.error, "defer_score", None)
+        over = steps.Over(
+            job.ended_ns or time.time_ns(),
+            job.began_ns,
+            again=became in (outcome.RETRY, outcome.INTERRUPTED),
+            failed=became in outcome.ERRORS,
+            unchanged=self._unchanged(job, run, became, status),
+            retried=became == outcome.RETRY,
+            deferral_s=deferral_ms / 1000 if isinstance(deferral_ms, int) else 0.0,
+            status=status,
+            reason=reason,
+        )
+        steps.job_over(self.engine, run, job.span, over, job.again, facts)
+
+    def _unchanged(self, job: Job, run: Run, became: str, status: str) -> bool:
+        """Whether it left the run as it had found it: skipped, or put back with nothing tried."""
+        if not job.started or became not in (outcome.SUCCEEDED, outcome.RETRY):
+            return False
+        if status in self.engine.profile.waits.unchanged:
+            return True
+        return run.attempts == job.attempts and (bool(job.again) or became == outcome.RETRY)
 
 
 def _error_type(became: str, error: BaseException | None) -> str:

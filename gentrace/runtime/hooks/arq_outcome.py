@@ -18,6 +18,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.trace import Span, SpanContext
 
 from gentrace.runtime.context import Run, Scope
+from gentrace.runtime.runs.steps import Enqueued
 
 SUCCEEDED, FAILED, RETRY, INTERRUPTED, ABORTED, TIMEOUT = (
     "succeeded",
@@ -39,6 +40,8 @@ class Job:
     Attributes:
         read: its payload was there and could be read.
         corrupt: its payload was there and could not.
+        cron: its name as a cron job; empty where it is none.
+        alias: an id of what its generation made, where it knows no other.
         sent: the span that it was enqueued under.
         arrived: the context that it starts in.
         started: its function was called.
@@ -46,6 +49,9 @@ class Job:
         refusal: the exception that the worker made its result of then.
         cancelled: it was cancelled from outside, rather than raising CancelledError itself.
         stopping: the worker itself was being stopped.
+        again: what it put on a queue of its own run.
+        attempts: the run's submissions before it.
+        began_ns: when its function was called.
         finished: ARQ took it off the queue (True), or leaves it there to be run again.
     """
 
@@ -54,7 +60,9 @@ class Job:
     function: str = ""
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict[str, Any])
+    cron: str = ""
     generation_id: str | None = None
+    alias: str | None = None
     carried: bool = False
     sent: SpanContext | None = None
     arrived: otel_context.Context = field(default_factory=otel_context.Context)
@@ -74,6 +82,9 @@ class Job:
     cancelled: bool = False
     stopping: bool = False
     finished: bool | None = None
+    again: list[Enqueued] = field(default_factory=list["Enqueued"])
+    attempts: int = 0
+    began_ns: int = 0
 
 
 working: ContextVar[Job | None] = ContextVar("gentrace.job", default=None)

@@ -65,6 +65,7 @@ class WorkerHooks:
         """The worker starts: this process is one, and its functions are known now."""
         self.guarded(self.engine.process.become, process.WORKER, str(instance.queue_name))
         self.guarded(self._observe_jobs, instance)
+        self.engine.liveness.max_jobs = int(getattr(instance, "max_jobs", 0) or 0)
         return await wrapped(*args, **kwargs)
 
     async def run_job(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:

@@ -15,7 +15,7 @@ from gentrace.runtime import context, reading
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.guard import Call
-from gentrace.runtime.tracing import below, link
+from gentrace.runtime.tracing import link, under
 
 
 @dataclass(eq=False, slots=True)
@@ -104,14 +104,15 @@ class BaseHook:
             )
             return Observed(run, span, scope, context.enter(scope, span))
         caller = scope.caller if scope is not None else ""
+        parent, links = under(run)
         span = self.tracing.start(
             name,
             run,
-            parent=below(run.parent),
+            parent=parent,
             kind=kind,
             start_ns=start_ns,
             attributes={**attributes, names.CALLER: caller or None},
-            links=request_links(),
+            links=[*links, *request_links()],
         )
         inner = Scope("call", run, caller)
         return Observed(run, span, inner, context.enter(inner, span), owns_scope=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 from gentrace.runtime import copies
 from gentrace.runtime.engine import Engine
+from gentrace.runtime.hooks import slow_sql
 from gentrace.runtime.hooks.instrumentors import once_complete, use
 from gentrace.runtime.tracing import GatedTracerProvider
 
@@ -38,7 +39,8 @@ def install(engine: Engine, module: ModuleType) -> None:
 def _instrument(engine: Engine, late: bool) -> None:
     from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
 
-    provider = GatedTracerProvider(engine.tracing)
+    decide = slow_sql.decide if engine.settings.sql == "slow" else None
+    provider = GatedTracerProvider(engine.tracing, decide)
     found = _engines() if late else []
     if use(engine, "sqlalchemy", SQLAlchemyInstrumentor(), provider, engines=found):
         _see_to_importers(engine, late)

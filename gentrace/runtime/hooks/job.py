@@ -33,12 +33,16 @@ class JobHook(BaseHook):
         if run is None:
             run = Run(generation_id, owned=True, adopted=True)
             context.remember(run)
+        function = self.target.at[0].rpartition(":")[2].rpartition(".")[2]
         span = self.tracing.start(
-            self.target.name,
+            self.engine.profile.span_of(function),
             run,
             parent=below(run.parent),
             kind=SpanKind.CONSUMER,
-            attributes={names.INCOMPLETE: ["adopted"] if run.adopted else None},
+            attributes={
+                names.CODE_FUNCTION: self.engine.profile.host_function(function),
+                names.INCOMPLETE: [names.ADOPTED] if run.adopted else None,
+            },
         )
         run.parent = span.get_span_context()
         self.engine.store.save(run)

@@ -16,11 +16,12 @@ from typing import Any
 from opentelemetry import trace
 
 from gentrace.core import names
+from gentrace.core.times import Event, Kind
 from gentrace.runtime import context
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks.base import BaseHook, Observed
-from gentrace.runtime.tracing import below
+from gentrace.runtime.tracing import below, type_name, under
 
 SLOW_NS = 5_000_000_000
 
@@ -34,24 +35,30 @@ class PollHook(BaseHook):
         run = context.find(self.text("id", call))
         if run is None or run.parent is None:
             return None
+        if run.generation_id is not None:
+            self.engine.store.prefetch(run.generation_id, fresh=True)  # there may be a newer run
         return self.open(run)
 
     def open(self, run: Run) -> Observed:
         """A silent scope for a poll of that run."""
         outer = context.current()
-        under = trace.get_current_span().get_span_context()
-        inside = outer is not None and outer.run is run and under.is_valid
+        at_work = trace.get_current_span().get_span_context()
+        inside = outer is not None and outer.run is run and at_work.is_valid
         caller = outer.caller if outer is not None else ""
         scope = Scope("poll", run, caller, silent=True)
 
         def reveal() -> None:
             if scope.span is None:
+                scope.run = newest = _newest(run)
+                known = inside and newest is run
+                parent, links = (below(at_work), []) if known else under(newest)
                 scope.span = self.tracing.start(
                     names.PROVIDER_POLL,
-                    run,
-                    parent=below(under if inside else run.parent),
+                    newest,
+                    parent=parent,
                     start_ns=scope.entered_ns,
                     attributes={names.CALLER: caller or None},
+                    links=links,
                 )
 
         scope.reveal = reveal
@@ -86,6 +93,12 @@ class CheckStatusHook(PollHook):
     """ProviderService.check_status: part of a poll, or a poll of its own."""
 
     def before(self, call: Call) -> Observed | None:
+        state = self._observed(call)
+        if state is not None and state.run is not None and state.run.generation_id is not None:
+            self.engine.liveness.asking(state.run.generation_id)
+        return state
+
+    def _observed(self, call: Call) -> Observed | None:
         outer = context.current()
         if outer is not None and outer.kind == "poll" and outer.run is not None:
             wanted = self.text("id", call)
@@ -96,18 +109,27 @@ class CheckStatusHook(PollHook):
             return None
         return self.open(run)
 
+    def failed(self, state: Observed, call: Call, exc: BaseException) -> None:
+        if state.run is not None and state.run.generation_id is not None:
+            self.engine.liveness.poll_failed(state.run.generation_id, type_name(type(exc)))
+        super().failed(state, call, exc)
+
     def after(self, state: Observed, call: Call, result: Any) -> None:
-        status, run = self.text("status", call, result), state.run
-        if status is None or run is None:
+        status = self.text("status", call, result)
+        if status is None or state.run is None:
             return
+        run = _newest(state.run)
         previous, run.provider_status = run.provider_status, status
         pending = status.lower() in self.engine.profile.provider_pending
+        shown = self.tracing.word(status, run)
+        self._note(call, result, run, shown, pending, status != previous)
         if status == previous or (previous is None and pending):
             return
         span = self.show(state)
         if span is not None:
-            span.set_attribute(names.PROVIDER_STATUS, status)
-            span.add_event(names.EVENT_PROVIDER_STATUS, {names.PROVIDER_STATUS: status})
+            span.set_attribute(names.PROVIDER_STATUS, shown)
+            span.set_attribute(names.PROVIDER_OVER, not pending)
+            span.add_event(names.EVENT_PROVIDER_STATUS, {names.PROVIDER_STATUS: shown})
             progress = self.value("progress", call, result)
             if isinstance(progress, int | float) and not isinstance(progress, bool):
                 span.set_attribute(names.PROVIDER_PROGRESS, float(progress))
@@ -115,6 +137,37 @@ class CheckStatusHook(PollHook):
             if job is not None:
                 span.set_attribute(names.PROVIDER_JOB_ID, job)
 
+    def _note(
+        self, call: Call, result: Any, run: Run, status: str, pending: bool, changed: bool
+    ) -> None:
+        """Count the poll in memory; tell the store of what it changed."""
+        generation_id, progress = run.generation_id, self.value("progress", call, result)
+        if generation_id is None:
+            return
+        known = isinstance(progress, int | float) and not isinstance(progress, bool)
+        at = float(progress) if known else None
+        self.engine.liveness.polled(generation_id, status, at)
+        if not changed and pending:
+            return
+        events = () if pending else (Event(Kind.PROVIDER_DONE, time.time_ns()),)
+        facts = {names.PROVIDER_STATUS: status, names.PROVIDER_PROGRESS: at}
+        job = self.text("provider_job", call, result)  # none: the submission never got there
+        self.engine.store.note(
+            run,
+            events=events,
+            facts={name: value for name, value in facts.items() if value is not None},
+            counts={names.POLLS: self.engine.liveness.uncounted(generation_id)},
+            stage="provider" if job or "provider_job" not in self.target.read else "",
+            polled=job or "",
+        )
+        if not pending:
+            self.engine.liveness.over(generation_id)
+
     def settle(self, state: Observed) -> None:
         if state.owns_scope:
             super().settle(state)
+
+
+def _newest(run: Run) -> Run:
+    """The generation's run as it is known by now: a retry elsewhere may have begun another."""
+    return context.find(run.generation_id) or run

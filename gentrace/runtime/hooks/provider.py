@@ -8,10 +8,12 @@ Observed on: host revisions 2025-12-05 (synchronous SDK in threads) and 2026-07-
 
 from __future__ import annotations
 
+import time
 from contextvars import ContextVar
 from typing import Any
 
 from gentrace.core import names
+from gentrace.core.times import Event, Kind
 from gentrace.runtime import context, reading
 from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks.base import BaseHook, Observed
@@ -46,7 +48,20 @@ class ExecuteHook(BaseHook):
         )
         if state.span is not None:
             run.parent = state.span.get_span_context()
-            self.engine.store.save(run)
+            state.detail["attempt"] = run.attempts
+            self.engine.store.note(
+                run,
+                events=(Event(Kind.SUBMITTING, time.time_ns(), run.attempts),),
+                counts={names.ATTEMPTS: 1},
+                facts={
+                    names.ACCOUNT_ID: self.text("account", call) or None,
+                    names.PROVIDER_STATUS: None,
+                    names.PROVIDER_PROGRESS: None,
+                },
+                executed=f"{run.parent.span_id:016x}",
+                stage="account",
+                urgent=True,  # who dies in here has submitted, for all that is known
+            )
         return state
 
     def after(self, state: Observed, call: Call, result: Any) -> None:
@@ -58,11 +73,43 @@ class ExecuteHook(BaseHook):
             value = self.text(key, call, result)
             if value is not None:
                 state.span.set_attribute(name, value)
+        status = self.text("status", call, result)
+        over = status is not None and status.lower() not in self.engine.profile.provider_pending
+        if status is not None:
+            state.span.set_attribute(names.PROVIDER_STATUS, self.tracing.word(status, state.run))
+            state.span.set_attribute(names.PROVIDER_OVER, over)
         self._attempt(state, self.value("attempt", call, result))
+        self._note(state, self.text("provider_job", call, result), {}, over)
 
     def failed(self, state: Observed, call: Call, exc: BaseException) -> None:
         super().failed(state, call, exc)
         self._attempt(state, None)
+        self._note(state, None, self.tracing.error_facts(exc))
+
+    def _note(
+        self, state: Observed, job: str | None, facts: dict[str, Any], over: bool = False
+    ) -> None:
+        """Tell the store how the submission ended: with a job at the provider, or without.
+
+        Args:
+            over: the call was answered with a final status (a synchronous provider's is).
+        """
+        run = state.run
+        if run is None or "attempt" not in state.detail:
+            return
+        kinds = [Kind.NOT_SUBMITTED if job is None and not over else Kind.SUBMITTED]
+        kinds += [Kind.PROVIDER_DONE] if over else []
+        at_ns, attempt = time.time_ns(), state.detail["attempt"]
+        if job is not None:
+            facts = {**facts, names.PROVIDER_JOB_ID: job}
+            if run.generation_id is not None:
+                self.engine.store.learn("provider", job, run.generation_id)
+        self.engine.store.note(
+            run,
+            events=tuple(Event(kind, at_ns, attempt) for kind in kinds),
+            facts=facts,
+            stage="provider" if over else "account" if job is None else "submitted",
+        )
 
     def _attempt(self, state: Observed, before: Any) -> None:
         """The host counts earlier attempts from 0; without its word, this process's count."""

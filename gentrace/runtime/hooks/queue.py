@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import time
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
 
+from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
 from gentrace.core import names
@@ -23,8 +24,11 @@ from gentrace.runtime import carrier, context, reading
 from gentrace.runtime.context import Run
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.guard import Call
+from gentrace.runtime.hooks.arq_outcome import working
 from gentrace.runtime.hooks.base import BaseHook, Observed
-from gentrace.runtime.runs import jobs
+from gentrace.runtime.runs import jobs, steps
+from gentrace.runtime.runs.record import KEPT
+from gentrace.runtime.tracing import hang_under
 
 ENQUEUED, DUPLICATE, LEASED, ERROR = "enqueued", "duplicate", "leased", "error"
 
@@ -56,11 +60,14 @@ class EnqueueHook(BaseHook):
     waits = True
 
     def start(self, run: Run, function: str, start_ns: int | None = None) -> Observed:
-        """The PRODUCER span of an enqueue in that run."""
+        """The PRODUCER span of an enqueue in that run; none where a job that has none makes it."""
+        if run.parent is not None and _is_quiet(run):
+            return Observed(run, trace.NonRecordingSpan(run.parent))
         return self.for_run(
             run,
-            names.ENQUEUE_PREFIX + function,
+            names.ENQUEUE_PREFIX + self.engine.profile.span_of(function),
             {
+                names.CODE_FUNCTION: self.engine.profile.host_function(function),
                 names.MESSAGING_SYSTEM: "arq",
                 names.MESSAGING_OPERATION_NAME: "enqueue",
                 names.MESSAGING_OPERATION_TYPE: "send",
@@ -113,7 +120,7 @@ class ArqEnqueueHook(EnqueueHook):
     def _generation(self, call: Call) -> str | None:
         arguments = call.arguments
         job = self.engine.profile.job(str(arguments.get("function", "")))
-        if job is None:
+        if job is None or job.by != "generation":
             return None
         return reading.text(job.generation_in(arguments.get("args", ()), call.kwargs))
 
@@ -140,21 +147,28 @@ class ArqEnqueueHook(EnqueueHook):
             if run is None:
                 return None
             state = self.start(run, function)
-        self._describe(state, call)
+        due_s = self._describe(state, call)
         assert state.span is not None
         fields = carrier.inject(state.span)
+        if self.tracing.open is not None:
+            self.tracing.open.note(state.span)  # the job hangs under it, wherever it runs
+        state.detail["place"] = carrier.place(state.span)
         reader = getattr(call.instance, "job_deserializer", None)
-        state.detail["fields"] = fields
         state.detail["reset"] = carrier.outgoing.set(carrier.Outgoing(fields, reader))
         if state.run is not None and generation_id is not None:
             job = self.engine.profile.job(function)
             if job is not None and job.own:
                 self.engine.store.use_pool(getattr(call.instance, "connection_pool", None))
-                state.run.parent = state.span.get_span_context()
+                hang_under(state.run, state.span)
+                parent = state.span.get_span_context()
                 self.engine.store.save(state.run)
+                now_ns = time.time_ns()
+                due_ns = now_ns + round(due_s * 1e9) if due_s else 0
+                span_id = f"{parent.span_id:016x}"
+                state.detail["step"] = steps.Enqueued(function, now_ns, due_ns, span_id)
         return state
 
-    def _describe(self, state: Observed, call: Call) -> None:
+    def _describe(self, state: Observed, call: Call) -> float:
         assert state.span is not None
         queue = call.kwargs.get("_queue_name") or getattr(call.instance, "default_queue_name", None)
         if queue:
@@ -162,23 +176,36 @@ class ArqEnqueueHook(EnqueueHook):
         seconds = _deferral_s(call.kwargs.get("_defer_by"), call.kwargs.get("_defer_until"))
         if seconds is not None:
             state.span.set_attribute(names.ENQUEUE_DEFER, seconds)
+        return seconds or 0.0
 
     def after(self, state: Observed, call: Call, result: Any) -> None:
         assert state.span is not None
         outcome = DUPLICATE if result is None else ENQUEUED
+        step: steps.Enqueued | None = state.detail.get("step")
+        if step is not None and state.run is not None and outcome == ENQUEUED:
+            step = replace(step, at_ns=time.time_ns())
+            job = working.get()
+            if job is not None and job.run is state.run:
+                job.again.append(step)  # told when the job is over and has said why
+            else:
+                steps.enqueued(self.engine, state.run, step)
         state.span.set_attribute(names.ENQUEUE_OUTCOME, outcome)
         job_id = reading.text(getattr(result, "job_id", call.kwargs.get("_job_id")))
         if job_id is not None:
             state.span.set_attribute(names.MESSAGING_MESSAGE_ID, job_id)
         generation_id = state.run.generation_id if state.run is not None else None
         if outcome == ENQUEUED and job_id is not None and generation_id is not None:
-            job = jobs.Kept(self._function(call), generation_id, state.detail["fields"])
+            job = jobs.Kept(self._function(call), generation_id, state.detail["place"])
             jobs.keep(self.engine.store, job_id, job, _payload_life_s(call))
 
     def failed(self, state: Observed, call: Call, exc: BaseException) -> None:
         assert state.span is not None
         state.span.set_attribute(names.ENQUEUE_OUTCOME, ERROR)
         self.tracing.fail(state.span, exc, state.run)
+        step: steps.Enqueued | None = state.detail.get("step")
+        if step is not None and state.run is not None:
+            facts = self.tracing.error_facts(exc)
+            steps.not_enqueued(self.engine, state.run, time.time_ns(), facts)
 
     def settle(self, state: Observed) -> None:
         carrier.outgoing.reset(state.detail["reset"])
@@ -196,6 +223,15 @@ def _run_of(generation_id: str | None) -> Run | None:
         scope.run.identify(generation_id)
         run = context.find(generation_id)
     return run
+
+
+def _is_quiet(run: Run) -> bool:
+    """Whether it is put on a queue again as so often before, and nothing has become of it."""
+    if run.unchanged < KEPT:
+        return False
+    scope = context.current()
+    in_job = scope is not None and scope.run is run and scope.silent and scope.span is None
+    return in_job or context.caller().startswith("cron:")
 
 
 def _deferral_s(by: Any, until: Any) -> float | None:

@@ -9,6 +9,7 @@ Observed on: fastapi 0.109 to 0.165, opentelemetry-instrumentation-fastapi 0.66b
 
 from __future__ import annotations
 
+import re
 import time
 from contextvars import ContextVar
 from types import ModuleType
@@ -109,7 +110,10 @@ class Requests:
             "exclude_spans": ["receive", "send"],
             "server_request_hook": self.entered,
         }
-        self._routes = {(r.method.upper(), r.path.rstrip("/")) for r in engine.profile.routes}
+        self._routes = {
+            (r.method.upper(), _plain(r.path.rstrip("/"))) for r in engine.profile.routes
+        }
+        self._named_in_path = [_pattern(path) for _, path in self._routes if path.count("{") == 1]
 
     def see_to(self, app: Any) -> None:
         """An application made of a FastAPI that was imported before us is instrumented late."""
@@ -168,31 +172,51 @@ class Requests:
 
     def _named(self, method: str, attributes: dict[str, Any]) -> bool:
         route = attributes.get("http.route")
-        if isinstance(route, str) and (method, route.rstrip("/")) in self._routes:
+        if isinstance(route, str) and (method, _plain(route.rstrip("/"))) in self._routes:
             return True
         path = attributes.get("url.path") or attributes.get("http.target")
         return isinstance(path, str) and (method, path.partition("?")[0]) in self._routes
 
-    def entered(self, span: Span, _asgi: Any) -> None:
+    def entered(self, span: Span, asgi: Any) -> None:
         """The request is about to reach the host: open its scope (left with the request)."""
         if self.guard.off:
             return
         try:
-            self._enter(span)
+            self._enter(span, asgi)
             self.guard.passed()
         except Exception as exc:
             self.guard.failed(exc)
 
-    def _enter(self, span: Span) -> None:
+    def _enter(self, span: Span, asgi: Any) -> None:
         if context.current() is not None:
             return  # an application mounted in another
         own = span.get_span_context()
         run: Run | None = None
         if not isinstance(span, LateSpan) and own.is_valid:
-            run = Run(server_span=span, parent=own)
+            run = Run(server_span=span, parent=own, began_ns=time.time_ns())
+            run.asked_of = self._look_up(str(asgi.get("path", "")))
         scope = Scope("request", run, "request")
         _opened.get().append(scope)
         context.enter(scope)
+
+    def _look_up(self, path: str) -> str:
+        """The generation that the path names, if any: other processes may have ended its run."""
+        for pattern in self._named_in_path:
+            found = pattern.fullmatch(path)
+            if found is not None:
+                self.engine.store.prefetch(found[1], fresh=True)
+                return found[1]
+        return ""
+
+
+def _plain(route: str) -> str:
+    """A route without the types of its parameters: ``{order_id:int}`` is ``{order_id}``."""
+    return re.sub(r"\{(\w+):\w+\}", r"{\1}", route)
+
+
+def _pattern(route: str) -> re.Pattern[str]:
+    before, _, after = route.partition("{")
+    return re.compile(f"{re.escape(before)}([^/]+){re.escape(after.partition('}')[2])}/?")
 
 
 def _flushing(engine: Engine, scope: Any, receive: Any, send: Any) -> tuple[Any, ...]:

@@ -1,13 +1,15 @@
-"""Status changes through the lifecycle service, and cron jobs that work for many generations.
+"""The lifecycle service's status changes, and cron jobs that work for many generations.
 
-A final status gets a ``generation.finish`` span: what the host does on it. Another status is an
-event on the span at work, or a ``generation.status`` span where no span of ours is.
+A final status gets a ``generation.finish`` span: what the host does on it. That the status was
+committed is seen by SQLAlchemy (hooks/committed.py) where the profile names a mapped class; else
+the function's word is taken for it.
 
 Observed on: host revisions 2025-12-05 and 2026-07-02.
 """
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from opentelemetry import trace
@@ -16,7 +18,10 @@ from gentrace.core import names
 from gentrace.runtime import context
 from gentrace.runtime.context import Scope
 from gentrace.runtime.guard import Call
+from gentrace.runtime.hooks.arq_outcome import working
 from gentrace.runtime.hooks.base import BaseHook, Observed
+from gentrace.runtime.runs.changes import StatusChange
+from gentrace.runtime.tracing import type_name
 
 
 class StatusHook(BaseHook):
@@ -33,9 +38,15 @@ class StatusHook(BaseHook):
         attributes: dict[str, Any] = {names.STATUS: status}
         final = status in self.engine.profile.statuses.final
         if final:
-            attributes[names.OUTCOME] = status
-            attributes[names.ERROR_CODE] = self.text("error_code", call)
-            return self.for_run(run, names.FINISH, attributes)
+            attributes[names.OUTCOME] = self.engine.profile.statuses.outcome(status)
+            code = self.text("error_code", call)
+            attributes[names.ERROR_CODE] = code and self.tracing.code(code)
+            state = self.for_run(run, names.FINISH, attributes)
+            self.engine.store.coming(run, status)
+            state.detail["status"], state.detail["code"] = status, code
+            return state
+        if self.engine.status_is_seen:
+            return None
         scope = context.recording()
         at_work = trace.get_current_span(context.span_context(scope)) if scope else None
         if scope is not None and scope.run is run and at_work and at_work.is_recording():
@@ -45,16 +56,35 @@ class StatusHook(BaseHook):
         return self.for_run(run, names.STATUS_CHANGE, attributes)
 
     def after(self, state: Observed, call: Call, result: Any) -> None:
-        event = state.detail.get("event")
+        event, status = state.detail.get("event"), state.detail.get("status")
         if event is not None:
             state.detail["span"].add_event(names.EVENT_STATUS, event)
+        if status is None or state.run is None or state.run.generation_id is None:
+            return
+        code = state.detail["code"]
+        if code is not None and status in self.engine.profile.statuses.failed:
+            self.engine.store.note(state.run, facts={names.ERROR_CODE: self.tracing.code(code)})
+        if not self.engine.status_is_seen:
+            change = StatusChange(state.run.generation_id, None, status, at_ns=time.time_ns())
+            self.engine.status_committed(change)
 
 
 class CronHook(BaseHook):
     """A cron job: silent, but what it does for a generation names it as its caller."""
 
     def before(self, call: Call) -> Observed | None:
-        if context.current() is not None:
-            return None
-        scope = Scope("job", None, f"cron:{self.target.name}")
-        return Observed(None, None, scope, context.enter(scope), owns_scope=True)
+        state = Observed()
+        if context.current() is None:
+            state.scope, state.owns_scope = Scope("job", None, f"cron:{self.target.name}"), True
+            state.token = context.enter(state.scope)
+        return state
+
+    def after(self, state: Observed, call: Call, result: Any) -> None:
+        self._ticked("")
+
+    def failed(self, state: Observed, call: Call, exc: BaseException) -> None:
+        self._ticked(type_name(type(exc)))
+
+    def _ticked(self, error: str) -> None:
+        if working.get() is None:  # else the worker's hook counts it, as all of its crons
+            self.engine.liveness.ticked(self.target.name, error)

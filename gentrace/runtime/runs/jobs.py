@@ -28,13 +28,13 @@ def keep(store: RunStore, job_id: str, job: Kept, payload_life_s: float) -> None
     """Remember the job for as long as ARQ may ask for it. Never waits."""
     value = json.dumps([job.function, job.generation_id, job.fields])
     key, life_s = _key(store, job_id), int(max(0.0, payload_life_s) + MARGIN_S)
-    store._put(lambda client: client.set(key, value, ex=life_s))
+    store.thread.put(lambda client: client.set(key, value, ex=life_s))
 
 
 def drop(store: RunStore, job_id: str) -> None:
     """The job is over. Never waits."""
     key = _key(store, job_id)
-    store._put(lambda client: client.delete(key))
+    store.thread.ask(lambda client: client and client.delete(key))
 
 
 async def find(store: RunStore, job_id: str) -> Kept | None:
@@ -45,7 +45,7 @@ async def find(store: RunStore, job_id: str) -> Kept | None:
     def read(client: Any) -> None:
         found.append(client.get(key))
 
-    await store._ask(read, fresh=True)
+    await store.ask(read, fresh=True)
     if not found or found[0] is None:
         return None
     function, generation_id, fields = json.loads(found[0])
@@ -53,4 +53,4 @@ async def find(store: RunStore, job_id: str) -> Kept | None:
 
 
 def _key(store: RunStore, job_id: str) -> str:
-    return f"{store._prefix}job:{job_id}"
+    return store.key.job(job_id)

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import SpanProcessor
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 
 from gentrace.runtime.export import quiet
 from gentrace.runtime.export.provider import own_provider
@@ -22,7 +21,7 @@ class Ended(SpanProcessor):
 
 def test_the_sampler_is_what_the_variables_ask_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
-    assert own_provider(Ended()).sampler is ALWAYS_OFF
+    assert "AlwaysOff" in own_provider(Ended()).sampler.get_description()
     quiet.undo()
 
 
@@ -30,7 +29,7 @@ def test_a_sampler_that_nobody_knows_is_not_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "sometimes")
-    assert isinstance(own_provider(Ended()).sampler, ParentBased)
+    assert "ParentBased" in own_provider(Ended()).sampler.get_description()
     assert caplog.messages == []
     quiet.undo()
 

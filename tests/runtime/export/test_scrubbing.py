@@ -17,6 +17,8 @@ from opentelemetry.trace import Link, SpanContext, Status, StatusCode
 
 from gentrace.core import names
 from gentrace.core.scrub import Scrubber
+from gentrace.runtime import context
+from gentrace.runtime.context import Run
 from gentrace.runtime.export.scrubbing import clean, installation_key
 
 SCRUBBER = Scrubber(b"the installation's key")
@@ -161,3 +163,57 @@ def test_sqlites_folders_stay_here(name: str, shown: str) -> None:
     assert out.name == shown
     assert "secret" not in json.dumps(dict(out.attributes or {}))
     assert (out.attributes or {})["db.operation"] == name.partition(" ")[0]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "(sqlite3.IntegrityError) UNIQUE failed\n[SQL: INSERT …]\n[parameters: ('mine', 1)]",
+        "refused: duplicate key (mine)\n(Background on this error at: https://sqlalche.me/e/20/gkpj)",
+        'duplicate key value violates "u"\nDETAIL:  Key (name)=(mine) already exists.',
+    ],
+)
+def test_nothing_of_a_database_error_survives(said: str) -> None:
+    assert "mine" not in SCRUBBER.text(said)
+    assert SCRUBBER.text(said).startswith("<sql:")
+
+
+def test_a_query_behind_a_path_with_the_prompt_in_it_does_not_survive() -> None:
+    shown = SCRUBBER.text("GET https://x.example/a-lighthouse?sig=abcdef failed", ["a-lighthouse"])
+    assert "abcdef" not in shown
+    assert "lighthouse" not in shown
+    assert shown.endswith(" failed")
+
+
+def exported(name: str, attributes: dict[str, Any], *, error: Exception | None = None) -> str:
+    """A library's span, as it would leave."""
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("a.library")
+    span: Any = tracer.start_span(name, attributes=attributes)
+    if error is not None:
+        span.record_exception(error)
+        span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+    span.end()
+    return json.dumps(encode_spans(clean([span], Resource({}), SCRUBBER)).to_dict())
+
+
+def test_the_prompt_does_not_survive_in_a_url_or_a_name() -> None:
+    context.remember(Run("7", prompts=("a lighthouse of mine",)))
+    url = "https://x.example/prompt/a%20lighthouse%20of%20mine.png?token=abc"
+    try:
+        text = exported(f"GET {url}", {"url.full": url, "http.url": url, names.GENERATION_ID: "7"})
+    finally:
+        context.forget_all()
+    assert "lighthouse" not in text
+    assert "mine" not in text.replace("%20mine", "")  # less than nine characters of it may
+    assert "https://x.example/prompt/" in text
+
+
+def test_of_a_librarys_failure_only_the_type_survives() -> None:
+    text = exported("SELECT", {}, error=ValueError("mine"))
+    assert '"ValueError"' in text
+    assert "mine" not in text
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("a.library")
+    span: Any = tracer.start_span("SELECT")
+    span.set_status(Status(StatusCode.ERROR, "mine"))  # one word, and no type
+    span.end()
+    assert not clean([span], Resource({}), SCRUBBER)[0].status.description

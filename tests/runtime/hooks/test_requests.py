@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocket
 from opentelemetry import propagate, trace
 from opentelemetry.propagators.composite import CompositePropagator
 
@@ -84,6 +85,49 @@ async def test_a_named_route_that_makes_nothing(host: SmallHost) -> None:
     assert answer.json() == f"{span.context.trace_id:032x}"
     assert names.GENERATION_ID not in attributes(span)
     assert "http send" not in span.name
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_websocket_is_silent(host: SmallHost, fails: bool) -> None:
+    app = FastAPI()
+    seen: list[Any] = []
+
+    @app.websocket("/live")
+    async def live(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.receive_text()
+        seen.append(context.recording())
+        if fails:
+            raise HostError("not today")
+        await socket.send_text("well")
+        await socket.close(1011)
+
+    said: list[Any] = []
+    told = iter([{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "hello"}])
+
+    async def receive() -> Any:
+        return next(told)
+
+    async def send(message: Any) -> None:
+        said.append(message["type"])
+
+    opened = {
+        "type": "websocket",
+        "path": "/live",
+        "raw_path": b"/live",
+        "query_string": b"token=secret",
+        "headers": [],
+        "scheme": "ws",
+        "subprotocols": [],
+        "server": ("api", 80),
+        "client": ("1.2.3.4", 5),
+    }
+    with pytest.raises(HostError) if fails else nullcontext():
+        await app(opened, receive, send)
+    assert seen == [None]
+    assert said[0] == "websocket.accept"
+    assert fails or said[1:] == ["websocket.send", "websocket.close"]
+    assert host.spans() == []
 
 
 async def test_an_application_mounted_in_another_is_one_span(host: SmallHost) -> None:

@@ -5,45 +5,26 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
 import redis
-from opentelemetry.trace import SpanContext, TraceFlags
 
 from gentrace.runtime import context
 from gentrace.runtime.context import Run
 from gentrace.runtime.runs import store as module
-from gentrace.runtime.runs.store import TTL_S, RunStore
+from gentrace.runtime.runs import thread as thread_module
+from gentrace.runtime.runs.keys import PAST_TTL_S
+from gentrace.runtime.runs.record import Record
+from gentrace.runtime.runs.store import RunStore
+from tests.runtime.runs.conftest import Make, run
 from tools.servers import HOST, RedisServer, free_ports
 
-Make = Callable[..., RunStore]
 
-
-@pytest.fixture
-def make(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Generator[Make]:
-    """Makes stores on an empty Redis, each as another process has it; nobody remembers a run."""
-    monkeypatch.setattr(module, "READ_TIMEOUT_S", 5.0)
-    with redis.Redis(port=redis_server.port) as client:
-        client.flushall()
-    context.forget_all()
-    made: list[RunStore] = []
-
-    def new(url: str = redis_server.url, **options: Any) -> RunStore:
-        made.append(RunStore("t", url or None, **options))
-        return made[-1]
-
-    yield new
-    for store in made:
-        store.stop(2)
-        assert store._thread is None or not store._thread.is_alive()
-    context.forget_all()
-
-
-def run(generation_id: str | None = "7", trace_id: int = 0xABC, flags: int = 1) -> Run:
-    parent = SpanContext(trace_id, 0xDEF, is_remote=False, trace_flags=TraceFlags(flags))
-    return Run(generation_id, parent=parent, owned=True)
+def record_of(client: Any, generation_id: str = "7") -> Record:
+    found = Record.load(client.hget(f"gentrace:t:run:{generation_id}", "record"))
+    assert found is not None
+    return found
 
 
 def saved(store: RunStore, *runs: Run) -> None:
@@ -74,10 +55,10 @@ async def test_a_run_is_found_by_its_trace(make: Make) -> None:
 
 async def test_the_last_write_stands(make: Make) -> None:
     store = make()
-    saved(store, *(run(trace_id=n) for n in range(1, 50)))
+    saved(store, *(run(trace_id=5) for _ in range(1, 50)))
     found = await make().find("7")
     assert found is not None
-    assert found.trace_id == 49
+    assert found.trace_id == 5
 
 
 async def test_what_is_known_is_not_asked_for(make: Make) -> None:
@@ -92,7 +73,7 @@ async def test_keys_expire(make: Make, redis_server: RedisServer) -> None:
     with redis.Redis(port=redis_server.port) as client:
         keys = list(client.scan_iter())
         assert len(keys) >= 2
-        assert all(0 < int(str(client.ttl(key))) <= TTL_S for key in keys)
+        assert all(0 < int(str(client.ttl(key))) <= PAST_TTL_S for key in keys)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +93,7 @@ async def test_a_run_without_an_id_or_a_trace_is_not_saved(make: Make) -> None:
     store = make()
     store.save(run(None))
     store.save(Run("7"))
-    assert store._thread is None
+    assert store.thread._thread is None
 
 
 async def test_no_redis_costs_no_time_and_is_said_once(
@@ -135,7 +116,7 @@ async def test_a_late_answer_is_no_fault(
     saved(make(), run("7"), run("8"))
     store = make()
     gate = threading.Event()
-    store._put(lambda _client: gate.wait(5))
+    store.thread.ask(lambda _client: gate.wait(5))
     with monkeypatch.context() as patch:
         patch.setattr(module, "READ_TIMEOUT_S", 0.02)
         assert await store.find("7") is None
@@ -206,17 +187,26 @@ async def test_the_pool_that_carries_the_jobs_is_the_store(
     assert store._where == jobs.connection_kwargs
 
 
-async def test_what_a_fork_or_a_full_queue_left_unwritten_is_saved_again(
-    make: Make, monkeypatch: pytest.MonkeyPatch
+async def test_what_a_full_queue_refused_is_said_in_the_run(
+    make: Make, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = make()
-    store._unwritten["7"] = {}  # as a parent had it waiting when it forked
-    store.after_fork()
     with monkeypatch.context() as full:
-        full.setattr(module, "_MAX_WAITING", -1)
+        full.setattr(thread_module, "MAX_WAITING", -1)
         store.save(run())
     assert store.lost == 1
     assert await make().find("7") is None
+    saved(store, run())
+    context.forget_all()
+    assert await make().find("7") is not None
+    with redis.Redis(port=redis_server.port, decode_responses=True) as client:
+        assert "store" in record_of(client).incomplete
+
+
+async def test_a_fork_leaves_the_parents_work_to_the_parent(make: Make) -> None:
+    store = make()
+    store.thread._changes["7"] = []  # as a parent had it waiting when it forked
+    store.after_fork()
     saved(store, run())
     context.forget_all()
     assert await make().find("7") is not None

@@ -7,6 +7,8 @@ from typing import Any
 
 from pixsim7.backend.main.shared.config import settings
 
+STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "fields"}
+
 
 class JsonFormatter(logging.Formatter):
     def __init__(self, service: str):
@@ -21,6 +23,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "event": record.getMessage(),
             **getattr(record, "fields", {}),
+            **{k: v for k, v in vars(record).items() if k not in STANDARD},
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)

@@ -1,0 +1,1 @@
+"""Takes documents in, has them printed, and says what became of each order."""

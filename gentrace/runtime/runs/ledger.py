@@ -1,0 +1,165 @@
+"""A run's additive times as the store keeps them: what was counted, and its newest events.
+
+Events of several processes arrive in another order than they happened. The newest
+:data:`WINDOW` stay as they are, sorted by time, and are counted each time anew; older ones are
+folded into the count, so that a run of any length takes the same room.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gentrace.core.times import WAITS, Event, Kind, State, Times
+
+WINDOW = 32
+_ORDER = {kind: position for position, kind in enumerate(Kind)}
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A stretch of time that the run spent in one state; ``end_ns`` is what ended it."""
+
+    state: State
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The count so far and the events that are newer than it."""
+
+    counted: Times = field(default_factory=lambda: Times(by_status=True))
+    events: list[Event] = field(default_factory=list[Event])
+
+    def add(self, event: Event) -> None:
+        """Take one event in, wherever it belongs among the newest."""
+        insort(self.events, event, key=_position)
+        if len(self.events) > WINDOW:
+            self.events = self._as_happened()
+            for old in self.events[: WINDOW // 2]:
+                self.counted.step(old)
+            del self.events[: WINDOW // 2]
+
+    def _as_happened(self) -> list[Event]:
+        """The newest events, an enqueue before the job that started while it was under way."""
+        starts = [event.at_ns for event in self.events if event.kind is Kind.JOB_STARTED]
+        found = [
+            replace(event, at_ns=first)
+            if event.kind is Kind.ENQUEUED
+            and event.from_ns
+            and (first := min((at for at in starts if at >= event.from_ns), default=0))
+            and first < event.at_ns
+            else event
+            for event in self.events
+        ]
+        return sorted(found, key=_position)
+
+    def times(self, until_ns: int = 0) -> Times:
+        """The times up to the last event; of a run that goes on, up to ``until_ns``."""
+        times = _copy(self.counted)
+        for event in self._as_happened():
+            times.step(event)
+        if until_ns > times.since_ns and not times.ended:
+            times.advance(until_ns)
+        return times
+
+    def stays(self) -> Iterator[Stay]:
+        """The stretches that are over, as far back as the newest events go.
+
+        The provider's goes on while a job looks at the run and leaves it alone.
+        """
+        held: Stay | None = None
+        for stay, event, state in self._steps():
+            if held is not None and event.kind is Kind.NO_CHANGE and state is held.state:
+                continue
+            if held is not None and stay.state is held.state:
+                stay = Stay(stay.state, held.start_ns, stay.end_ns)
+            elif held is not None:
+                yield held
+            held = None
+            if stay.state is State.PROVIDER_RUN and event.kind is Kind.JOB_STARTED:
+                held = stay
+            else:
+                yield stay
+
+    def _steps(self) -> Iterator[tuple[Stay, Event, State | None]]:
+        """Each stretch, with the event that ended it and the state that followed."""
+        times = _copy(self.counted)
+        for event in self._as_happened():
+            state, since_ns, due_ns = times.state, times.since_ns, times.due_ns
+            times.step(event)
+            if state is None or times.since_ns <= since_ns:
+                continue
+            if state in WAITS and 0 < due_ns < times.since_ns:
+                due_ns = max(due_ns, since_ns)
+                if due_ns > since_ns:
+                    yield Stay(state, since_ns, due_ns), event, State.QUEUE
+                yield Stay(State.QUEUE, due_ns, times.since_ns), event, times.state
+            else:
+                yield Stay(state, since_ns, times.since_ns), event, times.state
+
+    def as_list(self) -> list[Any]:
+        """What JSON can hold of it."""
+        c = self.counted
+        spent = {state.value: ns for state, ns in c.spent_ns.items()}
+        found = c.found.value if c.found else None
+        state = c.state.value if c.state else None
+        counted = [
+            spent,
+            state,
+            c.since_ns,
+            c.start_ns,
+            c.due_ns,
+            c.attempt,
+            c.ended,
+            c.late,
+            found,
+            c.job_ns,
+        ]
+        return [counted, [_packed(event) for event in self.events]]
+
+    @classmethod
+    def from_list(cls, packed: Sequence[Any]) -> Ledger:
+        """The ledger that :meth:`as_list` gave.
+
+        Raises:
+            ValueError, TypeError, IndexError: it is not one.
+        """
+        counted, events = packed
+        spent, state, since_ns, start_ns, due_ns, attempt, ended, late, found, job_ns = counted
+        times = Times(
+            {State(name): int(ns) for name, ns in spent.items()},
+            State(state) if state else None,
+            int(since_ns),
+            int(start_ns),
+            int(due_ns),
+            int(attempt),
+            bool(ended),
+            int(late),
+            State(found) if found else None,
+            by_status=True,
+            job_ns=int(job_ns),
+        )
+        return cls(times, [_unpacked(event) for event in events])
+
+
+def _position(event: Event) -> tuple[int, int]:
+    return event.at_ns, _ORDER[event.kind]
+
+
+def _copy(times: Times) -> Times:
+    return replace(times, spent_ns=dict(times.spent_ns))
+
+
+def _packed(event: Event) -> list[Any]:
+    wait = event.wait.value if event.wait else None
+    return [event.kind.value, event.at_ns, event.attempt, wait, event.due_ns, event.from_ns]
+
+
+def _unpacked(packed: Sequence[Any]) -> Event:
+    kind, at_ns, attempt, wait, due_ns, from_ns = packed
+    waited = State(wait) if wait else None
+    return Event(Kind(kind), int(at_ns), int(attempt), waited, int(due_ns), int(from_ns))

@@ -1,0 +1,268 @@
+"""Status changes of a mapped class, by whatever way, as they are committed and not before."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from enum import Enum
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from gentrace.core.profile import Target
+from gentrace.runtime.guard import Guard
+from gentrace.runtime.hooks.committed import CommittedChanges
+from gentrace.runtime.runs.changes import StatusChange
+
+
+class Word(Enum):
+    """Statuses as an enum has them."""
+
+    PENDING = "Pending"
+    FAILED = "Failed"
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Item(Base):
+    """What is watched."""
+
+    __tablename__ = "items"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    status: Mapped[str]
+    note: Mapped[str] = mapped_column(default="")
+    asset_id: Mapped[int | None]
+
+
+class Special(Item):
+    """A subclass of it."""
+
+
+class Other(Base):
+    """What is not."""
+
+    __tablename__ = "others"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    status: Mapped[str]
+
+
+TARGET = Target(
+    "model",
+    "model",
+    ("a:b",),
+    {"id": ("self.id",), "status": ("self.status",), "asset": ("self.asset_id",)},
+)
+Told = list[StatusChange]
+
+
+@pytest.fixture
+def told() -> Any:
+    """What was told, while the listeners are in; none is left behind."""
+    found: Told = []
+    engine: Any = SimpleNamespace(
+        guard=lambda name: Guard(name),
+        profile=SimpleNamespace(packages=(__name__,)),
+        undo=[],
+        active=True,
+    )
+    before = _listening()  # the hooked host of other tests may be
+    CommittedChanges(engine, TARGET, Item, found.append).install()
+    assert _listening() != before
+    yield found
+    for undo in reversed(engine.undo):
+        undo()
+    assert _listening() == before
+
+
+def _listening() -> list[Any]:
+    """Who listens to every session's commits and statements."""
+    every: Any = Session().dispatch
+    return [*every.after_commit, *every.do_orm_execute]
+
+
+@pytest.fixture
+async def session(told: Told) -> AsyncGenerator[AsyncSession]:
+    """A session with item 1, pending."""
+    engine = create_async_engine("sqlite+aiosqlite://")
+    async with engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+    async with async_sessionmaker(engine, expire_on_commit=False)() as made:
+        made.add(Item(status="pending"))
+        await made.commit()
+        told.clear()
+        yield made
+    await engine.dispose()
+
+
+def words(told: Told) -> list[tuple[str, str | None, str]]:
+    return [(change.generation_id, change.old, change.new) for change in told]
+
+
+async def test_a_new_row_is_told_with_its_id(session: AsyncSession, told: Told) -> None:
+    session.add(Item(status="pending"))
+    await session.flush()
+    assert told == []
+    await session.commit()
+    assert words(told) == [("2", None, "pending")]
+    assert told[0].inserted
+
+
+async def test_a_change_says_where_it_was_made(session: AsyncSession, told: Told) -> None:
+    item = await session.get_one(Item, 1)
+    item.status = "processing"
+    await session.commit()
+    assert words(told) == [("1", "pending", "processing")]
+    assert told[0].where.startswith(f"{__name__}:test_a_change_says_where")
+    assert told[0].at_ns > 0
+
+
+async def test_the_same_status_again_and_another_column_are_no_change(
+    session: AsyncSession, told: Told
+) -> None:
+    item = await session.get_one(Item, 1)
+    item.status = "pending"
+    item.note = "x"
+    await session.commit()
+    assert told == []
+
+
+async def test_what_is_rolled_back_or_never_committed_did_not_happen(
+    session: AsyncSession, told: Told
+) -> None:
+    item = await session.get_one(Item, 1)
+    item.status = "failed"
+    await session.flush()
+    await session.rollback()
+    item = await session.get_one(Item, 1)
+    item.status = "failed"
+    await session.flush()
+    await session.close()
+    await session.commit()
+    assert told == []
+
+
+async def test_savepoints(session: AsyncSession, told: Told) -> None:
+    item = await session.get_one(Item, 1)
+    async with session.begin_nested():
+        item.status = "kept"
+    savepoint = await session.begin_nested()
+    item.status = "dropped"
+    await session.flush()
+    await savepoint.rollback()
+    async with session.begin_nested(), session.begin_nested():
+        item.status = "deep"
+    assert told == []
+    await session.commit()
+    # after the rollback the old status was not loaded, and nobody loads it for our sake
+    assert words(told) == [("1", "pending", "kept"), ("1", None, "deep")]
+    assert not any(change.inserted for change in told)
+
+
+async def test_an_outer_rollback_takes_released_savepoints_with_it(
+    session: AsyncSession, told: Told
+) -> None:
+    item = await session.get_one(Item, 1)
+    async with session.begin_nested():
+        item.status = "kept"
+    await session.rollback()
+    await session.commit()
+    assert told == []
+
+
+async def test_a_bulk_update_counts_by_its_rows(session: AsyncSession, told: Told) -> None:
+    lost = update(Item).where(Item.id == 1, Item.status == "failed").values(status="pending")
+    assert (await session.execute(lost)).rowcount == 0  # type: ignore[attr-defined]
+    won = update(Item).where(Item.id == 1, Item.status == "pending").values(status="failed")
+    assert (await session.execute(won)).rowcount == 1  # type: ignore[attr-defined]
+    assert told == []
+    await session.commit()
+    assert words(told) == [("1", None, "failed")]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        lambda: update(Item).where(Item.id.in_([1])).values(status="failed"),
+        lambda: update(Item).where(Item.id == 1).values({Item.status: "failed"}),
+        lambda: update(Special).where(Special.id == 1).values(status="failed"),
+    ],
+)
+async def test_ways_of_a_bulk_update(
+    session: AsyncSession, told: Told, statement: Callable[[], Any]
+) -> None:
+    await session.execute(statement())
+    await session.commit()
+    assert words(told) == [("1", None, "failed")]
+
+
+async def test_a_bulk_update_by_primary_keys(session: AsyncSession, told: Told) -> None:
+    session.add(Item(status="pending"))
+    await session.commit()
+    told.clear()
+    rows = [{"id": 1, "status": "failed"}, {"id": 2, "status": "completed"}]
+    await session.execute(update(Item), rows)
+    await session.commit()
+    assert words(told) == [("1", None, "failed"), ("2", None, "completed")]
+
+
+async def test_a_bulk_update_of_other_things(session: AsyncSession, told: Told) -> None:
+    await session.execute(update(Item).where(Item.id == 1).values(note="x"))
+    await session.execute(update(Other).where(Other.id == 1).values(status="x"))
+    await session.execute(update(Item).where(Item.status == "pending").values(status="x"))
+    await session.commit()
+    assert told == []  # the last names no id: nobody can say whose status that was
+
+
+async def test_a_bulk_update_that_is_rolled_back(session: AsyncSession, told: Told) -> None:
+    await session.execute(update(Item).where(Item.id == 1).values(status="failed"))
+    await session.rollback()
+    await session.commit()
+    assert told == []
+
+
+async def test_what_else_the_profile_reads(session: AsyncSession, told: Told) -> None:
+    item = await session.get_one(Item, 1)
+    item.asset_id = 5
+    await session.commit()
+    item.status = "completed"
+    await session.commit()
+    assert [(c.new, c.read) for c in told] == [("", {"asset": "5"}), ("completed", {"asset": "5"})]
+
+
+def test_a_plain_session_and_a_subclass(told: Told) -> None:
+    from sqlalchemy import create_engine
+
+    engine = create_engine("sqlite://")
+    Base.metadata.create_all(engine)
+    with Session(engine) as session, session.begin():
+        session.add(Special(status="pending"))
+    assert words(told) == [("1", None, "pending")]
+    engine.dispose()
+
+
+async def test_an_errors_in_our_work_is_not_the_hosts(
+    session: AsyncSession, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gentrace.runtime import notices
+    from gentrace.runtime.hooks import committed
+
+    def broken(*_: Any) -> Any:
+        raise LookupError("ours")
+
+    swallowed: list[str] = []
+    monkeypatch.setattr(notices, "on_swallowed", [lambda where, exc: swallowed.append(where)])
+    monkeypatch.setattr(committed.reading, "read_text", broken)
+    monkeypatch.setattr(committed, "_ids_in", broken)
+    item = await session.get_one(Item, 1)
+    item.status = "failed"
+    await session.commit()
+    result: Any = await session.execute(update(Item).where(Item.id == 1).values(status="x"))
+    await session.commit()
+    assert result.rowcount == 1
+    assert swallowed
+    assert told == []

@@ -1,0 +1,103 @@
+"""What a process tells of a run: in which order it counts, and what of it is written."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+import redis
+
+from gentrace.core import names
+from gentrace.core.scrub import Scrubber
+from gentrace.core.times import Event, Kind
+from gentrace.runtime import context
+from gentrace.runtime.runs.keys import Keys
+from gentrace.runtime.runs.record import OpenSpan, Record
+from gentrace.runtime.runs.store import RunStore
+from tests.runtime.runs.conftest import Make, run
+from tools.servers import RedisServer
+
+PROMPT = "a lighthouse of nobody's concern"
+
+
+def record_of(server: RedisServer) -> Record:
+    with redis.Redis(port=server.port, decode_responses=True) as client:
+        record = Record.load(str(client.hget("gentrace:t:run:7", "record")))
+    assert record is not None
+    return record
+
+
+def begun(store: RunStore) -> None:
+    store.note(run(), events=(Event(Kind.RECEIVED, time.time_ns()),), root="00000000000000aa")
+
+
+def test_threads_that_tell_at_once_hide_nothing_of_each_other(
+    make: Make, redis_server: RedisServer
+) -> None:
+    store = make()
+    begun(store)
+    told = [store.change(counts={names.POLLS: 1}) for _ in range(200)]
+
+    def tell(some: list[Any]) -> None:
+        for change in some:
+            store.note(run(), change, urgent=True)
+
+    threads = [threading.Thread(target=tell, args=(told[n::4],)) for n in range(4)]
+    for thread in reversed(threads):  # what was made first is told last
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.flush(5)
+    assert record_of(redis_server).counts[names.POLLS] == len(told)
+
+
+def test_who_sees_to_a_dead_process_loses_nothing_of_its_own(
+    make: Make, redis_server: RedisServer
+) -> None:
+    dead, other = make(), make()
+    begun(dead)
+    opened = OpenSpan("00000000000000bb", "process_generation", "", 1, 4, dead.instance())
+    dead.note(run(), opened=(opened,), urgent=True)
+    assert dead.flush(2)
+    waiting = other.change(counts={names.POLLS: 1})
+    with redis.Redis(port=redis_server.port, decode_responses=True) as client:
+        other.writer.bury(client, "7", dead.instance(), time.time_ns())
+    other.note(run(), waiting, urgent=True)
+    assert other.flush(2)
+    record = record_of(redis_server)
+    assert record.open == {}
+    assert names.WORKER_DIED in record.incomplete
+    assert record.counts[names.POLLS] == 1
+
+
+def test_facts_are_written_as_they_may_be_shown(make: Make, redis_server: RedisServer) -> None:
+    store = make()
+    store.shown = Scrubber(b"k" * 32).of_run
+    known = run()
+    known.prompts = (PROMPT,)
+    context.remember(known)
+    begun(store)
+    mail = "bob@example.com"
+    opened = OpenSpan("b" * 16, "job", "", 1, 4, "i", {names.MESSAGING_MESSAGE_ID: f"send:{mail}"})
+    facts = {names.ACCOUNT_ID: mail, names.MODEL: PROMPT, names.PROVIDER: "pixverse"}
+    store.note(known, facts=facts, opened=(opened,), urgent=True)
+    assert store.flush(2)
+    record = record_of(redis_server)
+    assert record.facts[names.PROVIDER] == "pixverse"
+    assert record.facts[names.MODEL].startswith("<prompt:")
+    assert mail not in record.dump()
+    assert "lighthouse" not in record.dump()
+
+
+@pytest.mark.parametrize(
+    "given", ["bob@example.com", "https://x.example/?token=1", "a b", "x" * 200]
+)
+def test_a_key_holds_an_id_or_its_hash(given: str) -> None:
+    keys = Keys("t")
+    assert given not in keys.alias("provider", given)
+    assert given not in keys.job(given)
+    assert keys.alias("provider", given) == keys.alias("provider", given)
+    assert keys.alias("asset", "12") == "gentrace:t:alias:asset:12"
+    assert keys.job("gen:12-ab.c") == "gentrace:t:job:gen:12-ab.c"

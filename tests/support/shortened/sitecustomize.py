@@ -1,0 +1,51 @@
+"""For processes under test: shorter times in gentrace, and deaths at the moments that hurt.
+
+Put this folder on PYTHONPATH. GENTRACE_TEST_TIMES holds ``module:NAME=seconds`` pairs;
+GENTRACE_TEST_DEATH is a folder: who finds a file there of a moment's name takes it and dies.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+
+def _shorten(pairs: str) -> None:
+    for pair in pairs.split():
+        place, _, value = pair.partition("=")
+        module, _, name = place.partition(":")
+        setattr(importlib.import_module(module), name, float(value))
+
+
+def _die(folder: Path, moment: str) -> None:
+    try:
+        (folder / moment).rename(folder / f"{moment}-{os.getpid()}")
+    except OSError:
+        return  # not wanted, or somebody else's
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _arrange_deaths(folder: Path) -> None:
+    from gentrace.runtime.runs.settle import Settler
+
+    write, tell = Settler._write, Settler._written
+
+    def claimed(self: Settler, client: Any, record: Any) -> None:
+        _die(folder, "claimed")
+        write(self, client, record)
+
+    def settling(self: Settler, written: Any) -> None:
+        if written.record.due_ns(self.store.writer.rules):
+            _die(folder, "settling")
+        tell(self, written)
+
+    Settler._write, Settler._written = claimed, settling
+
+
+if os.environ.get("GENTRACE") == "1":
+    _shorten(os.environ.get("GENTRACE_TEST_TIMES", ""))
+    if os.environ.get("GENTRACE_TEST_DEATH"):
+        _arrange_deaths(Path(os.environ["GENTRACE_TEST_DEATH"]))
