@@ -49,7 +49,7 @@ from gentrace.runtime.hooks import (
 from gentrace.runtime.patching import HookFactory, Patcher, Watcher
 from gentrace.runtime.process import Process
 from gentrace.runtime.record import Recorder
-from gentrace.runtime.runs.record import Settling
+from gentrace.runtime.runs.status import Settling
 from gentrace.runtime.runs.store import RunStore
 from gentrace.runtime.sdk_imports import SdkImports
 from gentrace.runtime.startup_span import StartUp

@@ -16,7 +16,8 @@ from opentelemetry.trace import SpanContext, TraceFlags
 
 from gentrace.runtime.context import Run
 from gentrace.runtime.liveness import Liveness
-from gentrace.runtime.runs.record import OpenSpan, Record, Settling
+from gentrace.runtime.runs.record import OpenSpan, Record
+from gentrace.runtime.runs.status import Settling
 from gentrace.runtime.runs.store import RunStore
 from gentrace.runtime.upkeep import Upkeep
 from tools.servers import RedisServer

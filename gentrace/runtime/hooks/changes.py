@@ -20,7 +20,7 @@ from gentrace.runtime.engine import Engine
 from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks.base import BaseHook, request_links
 from gentrace.runtime.hooks.committed import CommittedChanges
-from gentrace.runtime.runs.changes import StatusChange
+from gentrace.runtime.runs.status import StatusChange
 from gentrace.runtime.tracing import link, under
 
 

@@ -21,7 +21,7 @@ from gentrace.core.profile import Target
 from gentrace.runtime import reading
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.guard import Call
-from gentrace.runtime.runs.changes import StatusChange
+from gentrace.runtime.runs.status import StatusChange
 
 _MAX_FRAMES = 40
 _MAX_PLACES = 256

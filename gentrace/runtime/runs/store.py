@@ -21,15 +21,10 @@ from gentrace.core import names
 from gentrace.runtime import context
 from gentrace.runtime.context import Run
 from gentrace.runtime.runs import keys
+from gentrace.runtime.runs.change import Change
 from gentrace.runtime.runs.keys import Keys
-from gentrace.runtime.runs.record import (
-    UNCHANGED,
-    Change,
-    OpenSpan,
-    Record,
-    Settling,
-    fields_of,
-)
+from gentrace.runtime.runs.record import UNCHANGED, OpenSpan, Record, fields_of
+from gentrace.runtime.runs.status import Settling
 from gentrace.runtime.runs.thread import MAX_WAITING, StoreThread, Where
 from gentrace.runtime.runs.writer import Writer, Written
 

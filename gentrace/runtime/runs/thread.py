@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from gentrace.runtime import notices
-from gentrace.runtime.runs.record import Change
+from gentrace.runtime.runs.change import Change
 
 MAX_WAITING = 10_000
 GATHER_S = 0.1

@@ -15,9 +15,12 @@ from typing import Any
 from gentrace.core import names
 from gentrace.core.times import Event, Kind
 from gentrace.runtime.runs import keys
+from gentrace.runtime.runs.apply import apply
+from gentrace.runtime.runs.change import Change
 from gentrace.runtime.runs.keys import Keys
 from gentrace.runtime.runs.ledger import Stay
-from gentrace.runtime.runs.record import Change, Record, Settling, apply, fields_of
+from gentrace.runtime.runs.record import Record, fields_of
+from gentrace.runtime.runs.status import Settling
 
 _TRIES = 50
 LEASE_S = 30.0

@@ -15,7 +15,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from gentrace.core.profile import Target
 from gentrace.runtime.guard import Guard
 from gentrace.runtime.hooks.committed import CommittedChanges
-from gentrace.runtime.runs.changes import StatusChange
+from gentrace.runtime.runs.status import StatusChange
 
 
 class Word(Enum):

@@ -14,8 +14,8 @@ from opentelemetry.trace import SpanContext, TraceFlags
 from gentrace.runtime import context
 from gentrace.runtime.context import Run
 from gentrace.runtime.runs import store as module
-from gentrace.runtime.runs.record import Settling
 from gentrace.runtime.runs.settle import Settler
+from gentrace.runtime.runs.status import Settling
 from gentrace.runtime.runs.store import RunStore
 from tools.servers import RedisServer
 

@@ -6,7 +6,9 @@ from typing import Any
 
 from gentrace.core import names
 from gentrace.core.times import Event, Kind, State
-from gentrace.runtime.runs.record import Change, Record, apply
+from gentrace.runtime.runs.apply import apply
+from gentrace.runtime.runs.change import Change
+from gentrace.runtime.runs.record import Record
 from tests.runtime.runs.conftest import RULES
 
 TRACE, PARENT = f"{7:032x}", f"{1:016x}"

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from gentrace.runtime.runs import thread as module
-from gentrace.runtime.runs.record import Change
+from gentrace.runtime.runs.change import Change
 from gentrace.runtime.runs.thread import StoreThread
 from tools.servers import HOST, RedisServer, free_ports
 
