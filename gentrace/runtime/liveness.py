@@ -12,7 +12,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -59,7 +59,6 @@ class Awaited:
     last_error_at: str = ""
     provider_status: str = ""
     progress: float | None = None
-    uncounted: int = field(default=0, repr=False)
 
 
 class Liveness:
@@ -114,7 +113,6 @@ class Liveness:
         with self._lock:
             awaited = self._of(generation_id)
             awaited.polls += 1
-            awaited.uncounted += 1
             awaited.last_poll = now()
             awaited.asking_since = awaited.last_error = awaited.last_error_at = ""
             awaited.provider_status = status or awaited.provider_status
@@ -134,15 +132,6 @@ class Liveness:
             self._awaited.popitem(last=False)
         return awaited
 
-    def uncounted(self, generation_id: str) -> int:
-        """The polls since this was last asked for that generation."""
-        with self._lock:
-            awaited = self._awaited.get(generation_id)
-            if awaited is None:
-                return 0
-            count, awaited.uncounted = awaited.uncounted, 0
-            return count
-
     def over(self, generation_id: str) -> None:
         """Nobody waits for that generation's provider any more."""
         with self._lock:
@@ -153,10 +142,7 @@ class Liveness:
         with self._lock:
             jobs = {job_id: asdict(job) for job_id, job in self._jobs.items()}
             crons = {name: asdict(ticks) for name, ticks in self._crons.items()}
-            awaited = {
-                generation_id: {k: v for k, v in asdict(each).items() if k != "uncounted"}
-                for generation_id, each in self._awaited.items()
-            }
+            awaited = {i: asdict(each) for i, each in self._awaited.items()}
         most = {"max_jobs": self.max_jobs} if self.max_jobs else {}
         return {**most, "jobs": jobs, "crons": crons, "awaited": awaited}
 

@@ -84,13 +84,7 @@ class StatusChanges(BaseHook):
         code = change.read.get("error_code")
         if code is not None and self.rules.outcomes.get(change.new) == names.FAILED:
             facts[names.ERROR_CODE] = self.tracing.code(code)
-        polls = self.engine.liveness.uncounted(change.generation_id) if final else 0
-        made = self.engine.store.change(
-            at_ns=change.at_ns,
-            status=change.new,
-            facts=facts,
-            counts={names.POLLS: polls} if polls else {},
-        )
+        made = self.engine.store.change(at_ns=change.at_ns, status=change.new, facts=facts)
         if run is None:
             self.engine.store.note_of(change.generation_id, made, urgent=final)
             return

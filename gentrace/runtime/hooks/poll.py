@@ -147,6 +147,7 @@ class CheckStatusHook(PollHook):
         known = isinstance(progress, int | float) and not isinstance(progress, bool)
         at = float(progress) if known else None
         self.engine.liveness.polled(generation_id, status, at)
+        self.engine.store.polls.add(run)
         if not changed and pending:
             return
         events = () if pending else (Event(Kind.PROVIDER_DONE, time.time_ns()),)
@@ -156,7 +157,6 @@ class CheckStatusHook(PollHook):
             run,
             events=events,
             facts={name: value for name, value in facts.items() if value is not None},
-            counts={names.POLLS: self.engine.liveness.uncounted(generation_id)},
             stage="provider" if job or "provider_job" not in self.target.read else "",
             polled=job or "",
         )

@@ -30,6 +30,10 @@ class Keys:
         """The same of an earlier run (number and trace), until its span is written."""
         return self._key("run", generation_id, mark)
 
+    def polls(self, generation_id: str, mark: str) -> str:
+        """How often the provider was asked about that run."""
+        return self._key("polls", generation_id, mark)
+
     def past(self, generation_id: str) -> str:
         """A hash: trace and number of the generation's last run, after that has expired."""
         return self._key("past", generation_id)

@@ -8,9 +8,10 @@ folded into the count, so that a run of any length takes the same room.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from gentrace.core.times import WAITS, Event, Kind, State, Times
 
@@ -101,49 +102,49 @@ class Ledger:
             else:
                 yield Stay(state, since_ns, times.since_ns), event, times.state
 
-    def as_list(self) -> list[Any]:
+    def as_json(self) -> dict[str, Any]:
         """What JSON can hold of it."""
-        c = self.counted
-        spent = {state.value: ns for state, ns in c.spent_ns.items()}
-        found = c.found.value if c.found else None
-        state = c.state.value if c.state else None
-        counted = [
-            spent,
-            state,
-            c.since_ns,
-            c.start_ns,
-            c.due_ns,
-            c.attempt,
-            c.ended,
-            c.late,
-            found,
-            c.job_ns,
-        ]
-        return [counted, [_packed(event) for event in self.events]]
+        counted = asdict(self.counted)
+        counted["spent_ns"] = {str(state): ns for state, ns in self.counted.spent_ns.items()}
+        return {"counted": counted, "events": [_packed(event) for event in self.events]}
 
     @classmethod
-    def from_list(cls, packed: Sequence[Any]) -> Ledger:
-        """The ledger that :meth:`as_list` gave.
+    def from_json(cls, packed: Mapping[str, Any]) -> Ledger:
+        """The ledger that :meth:`as_json` gave, of this version or another.
+
+        A state that only another version knows counts as unexplained, an event as one too late.
 
         Raises:
-            ValueError, TypeError, IndexError: it is not one.
+            ValueError, TypeError, KeyError, AttributeError: it is not one.
         """
-        counted, events = packed
-        spent, state, since_ns, start_ns, due_ns, attempt, ended, late, found, job_ns = counted
+        given = packed["counted"]
+        spent: dict[State, int] = {}
+        for name, ns in given["spent_ns"].items():
+            state = _known(State, name) or State.UNEXPLAINED
+            spent[state] = spent.get(state, 0) + int(ns)
         times = Times(
-            {State(name): int(ns) for name, ns in spent.items()},
-            State(state) if state else None,
-            int(since_ns),
-            int(start_ns),
-            int(due_ns),
-            int(attempt),
-            bool(ended),
-            int(late),
-            State(found) if found else None,
+            spent,
+            _known(State, given["state"]),
+            **{name: int(given.get(name, 0)) for name in _NUMBERS},
+            ended=bool(given.get("ended")),
+            found=_known(State, given.get("found")),
             by_status=True,
-            job_ns=int(job_ns),
         )
-        return cls(times, [_unpacked(event) for event in events])
+        events = [_unpacked(event) for event in packed["events"]]
+        known = [event for event in events if event is not None]
+        times.late += len(events) - len(known)
+        return cls(times, known)
+
+
+_NUMBERS = ("since_ns", "start_ns", "due_ns", "attempt", "late", "job_ns")
+_E = TypeVar("_E", bound=StrEnum)
+
+
+def _known(kind: type[_E], name: Any) -> _E | None:
+    try:
+        return kind(name)
+    except ValueError:
+        return None
 
 
 def _position(event: Event) -> tuple[int, int]:
@@ -154,12 +155,14 @@ def _copy(times: Times) -> Times:
     return replace(times, spent_ns=dict(times.spent_ns))
 
 
-def _packed(event: Event) -> list[Any]:
-    wait = event.wait.value if event.wait else None
-    return [event.kind.value, event.at_ns, event.attempt, wait, event.due_ns, event.from_ns]
+def _packed(event: Event) -> dict[str, Any]:
+    """What an event says beside its defaults: a record holds many."""
+    return {name: value for name, value in asdict(event).items() if value}
 
 
-def _unpacked(packed: Sequence[Any]) -> Event:
-    kind, at_ns, attempt, wait, due_ns, from_ns = packed
-    waited = State(wait) if wait else None
-    return Event(Kind(kind), int(at_ns), int(attempt), waited, int(due_ns), int(from_ns))
+def _unpacked(packed: Mapping[str, Any]) -> Event | None:
+    kind = _known(Kind, packed["kind"])
+    if kind is None:
+        return None
+    numbers = {name: int(packed.get(name, 0)) for name in ("attempt", "due_ns", "from_ns")}
+    return Event(kind, int(packed["at_ns"]), wait=_known(State, packed.get("wait")), **numbers)

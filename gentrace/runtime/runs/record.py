@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from gentrace.runtime.runs.ledger import Ledger
@@ -45,6 +45,7 @@ class Record:
     Attributes:
         unknown: by process, how many submissions of other processes its own count lacks.
         replaced: the provider's jobs of earlier submissions.
+        rest: what another version has written beside; it stays where it is.
     """
 
     generation_id: str
@@ -80,6 +81,7 @@ class Record:
     claimed: str = ""
     claimed_ns: int = 0
     written: bool = False
+    rest: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def mark(self) -> str:
@@ -118,44 +120,36 @@ class Record:
 
     def dump(self) -> str:
         """The record as JSON."""
-        plain = {name: getattr(self, name) for name in self.__slots__ if name != "ledger"}
+        plain = {name: getattr(self, name) for name in self.__slots__ if name != "rest"}
         plain["open"] = {key: asdict(span) for key, span in self.open.items()}
-        plain["ledger"] = self.ledger.as_list()
-        return json.dumps(plain, separators=(",", ":"))
+        plain["ledger"] = self.ledger.as_json()
+        return json.dumps({**self.rest, **plain}, separators=(",", ":"))
 
     @classmethod
     def load(cls, text: str | None) -> Record | None:
-        """The record that :meth:`dump` gave; None where it is none.
-
-        What only another version knows is left out.
-        """
+        """The record that :meth:`dump` gave, in this version or another; None where it is none."""
         try:
             whole = json.loads(text or "")
-            plain = {name: whole[name] for name in whole if name in cls.__slots__}
+            plain = {name: whole.pop(name) for name in cls.__slots__ if name in whole}
             plain["open"] = {
                 key: OpenSpan(**{name: span[name] for name in span if name in OpenSpan.__slots__})
-                for key, span in plain["open"].items()
+                for key, span in plain.get("open", {}).items()
             }
-            plain["ledger"] = Ledger.from_list(plain["ledger"])
-            plain["links"] = [(trace, span, why) for trace, span, why in plain["links"]]
+            plain["ledger"] = Ledger.from_json(plain["ledger"])
+            plain["links"] = [(trace, span, why) for trace, span, why in plain.get("links", ())]
             for name in ("anchors", "executed"):
-                plain[name] = [(int(at_ns), str(span)) for at_ns, span in plain[name]]
-            record = cls(**plain)
-            sound = all(isinstance(getattr(record, name), kind) for name, kind in _KINDS.items())
-            return record if sound and 0 <= record.stage < len(STAGES) else None
+                plain[name] = [(int(at_ns), str(span)) for at_ns, span in plain.get(name, ())]
+            record = cls(**plain, rest=whole)
         except (ValueError, TypeError, KeyError, IndexError, AttributeError):
             return None
+        sound = all(isinstance(getattr(record, name), kind) for name, kind in _KINDS.items())
+        return record if sound and 0 <= record.stage < len(STAGES) else None
 
 
 _KINDS: Mapping[str, type] = {
-    **dict.fromkeys(("facts", "counts", "seen", "heard", "coming", "waits", "open"), dict),
-    "unknown": dict,
-    "replaced": list,
-    **dict.fromkeys(("processes", "incomplete", "links", "enqueued"), list),
-    **dict.fromkeys(("went_on", "anchors", "executed"), list),
-    **dict.fromkeys(("generation_id", "trace", "parent", "status", "outcome", "claimed"), str),
-    "root": str,
-    **dict.fromkeys(("number", "flags", "stage", "claimed_ns", "status_ns", "requeued_ns"), int),
+    each.name: {"dict": dict, "list": list, "str": str, "int": int}[kind]
+    for each in fields(Record)
+    if (kind := str(each.type).partition("[")[0]) in ("dict", "list", "str", "int")
 }
 
 

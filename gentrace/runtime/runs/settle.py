@@ -47,7 +47,7 @@ class Settler:
     def _written(self, written: Written) -> None:
         record = written.record
         if record.flags & 1:
-            for span in spans.wait_spans(record, written.waits):
+            for span in spans.wait_spans(record, written.waits, written.polls):
                 self._emit(span)
         due_ns = record.due_ns(self.store.writer.rules)
         if due_ns:

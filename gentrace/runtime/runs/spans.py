@@ -73,8 +73,12 @@ def run_span(record: Record) -> ReadableSpan:
     )
 
 
-def wait_spans(record: Record, stays: Sequence[Stay]) -> Iterator[ReadableSpan]:
-    """The spans of the waits that are over; of a long story only the first of each kind."""
+def wait_spans(record: Record, stays: Sequence[Stay], polls: int = 0) -> Iterator[ReadableSpan]:
+    """The spans of the waits that are over; of a long story only the first of each kind.
+
+    Args:
+        polls: how often the provider was asked in the wait for it.
+    """
     for stay in _joined(stays):
         name = WAITS.get(stay.state)
         if name is None:
@@ -85,7 +89,7 @@ def wait_spans(record: Record, stays: Sequence[Stay]) -> Iterator[ReadableSpan]:
         attributes: dict[str, Any] = {names.GENERATION_ID: record.generation_id}
         reason = record.facts.get(names.WAIT_REASON)
         if stay.state is State.PROVIDER_RUN:
-            attributes[names.POLLS] = record.counts.get(names.POLLS, 0)
+            attributes[names.POLLS] = polls
             attributes |= {n: record.facts[n] for n in _ON_THE_WAIT if n in record.facts}
         elif reason is not None and stay.state is not State.QUEUE:
             attributes[names.WAIT_REASON] = reason

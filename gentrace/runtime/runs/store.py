@@ -23,6 +23,7 @@ from gentrace.runtime.context import Run
 from gentrace.runtime.runs import keys
 from gentrace.runtime.runs.change import Change
 from gentrace.runtime.runs.keys import Keys
+from gentrace.runtime.runs.polls import PollCounts
 from gentrace.runtime.runs.record import UNCHANGED, OpenSpan, Record, fields_of
 from gentrace.runtime.runs.status import Settling
 from gentrace.runtime.runs.thread import MAX_WAITING, StoreThread, Where
@@ -65,7 +66,8 @@ class RunStore:
         self.writer = Writer(self.key, rules, instance, self._written)
         self.thread = StoreThread(self._source, self._write, self._regular)
         self.on_written: list[Callable[[Written], None]] = []
-        self.regular: list[Callable[[Any], float]] = []
+        self.polls = PollCounts(self.thread, self.key)
+        self.regular: list[Callable[[Any], float]] = [self.polls.write]
         self.shown: Callable[[str, Any, Sequence[str]], Any] = lambda _name, value, _prompts: value
         self.handed_on: Callable[[set[int]], tuple[OpenSpan, ...]] = lambda _span_ids: ()
 
@@ -330,6 +332,7 @@ class RunStore:
     def after_fork(self) -> None:
         """In a forked child: no thread and no connection of the parent's."""
         self.thread.after_fork()
+        self.polls.forget()
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until what was put so far has been written; False when the time is over."""

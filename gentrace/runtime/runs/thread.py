@@ -78,7 +78,7 @@ class StoreThread:
         """Have something written next, unless Redis has no room for it or does not answer."""
 
         def unless_full(client: Any) -> None:
-            if client is not None and not self._too_full(client):
+            if client is not None and not self.too_full(client):
                 work(client)
 
         self.ask(unless_full)
@@ -94,7 +94,7 @@ class StoreThread:
         """Write a change soon, or within :data:`GATHER_S`. Never waits."""
         with self._wake:
             if self.stopped or self._waiting >= MAX_WAITING:
-                self._drop(generation_id, 1)
+                self.drop(generation_id, 1)
                 return
             if not self._changes:
                 self._first = time.monotonic()
@@ -105,7 +105,8 @@ class StoreThread:
             self._urgent = self._urgent or urgent
             self._begin()
 
-    def _drop(self, generation_id: str, count: int) -> None:
+    def drop(self, generation_id: str, count: int) -> None:
+        """So many changes of that generation are not written; its next one says so."""
         self.lost += count
         if len(self.holes) < MAX_WAITING:
             self.holes.add(generation_id)
@@ -238,8 +239,8 @@ class StoreThread:
             client = self.client()
             if client is None:
                 raise ConnectionError("there is no Redis")
-            if self._too_full(client):
-                self._drop(generation_id, len(changes))
+            if self.too_full(client):
+                self.drop(generation_id, len(changes))
                 return
             self._write(client, generation_id, changes)
             self.troubled = False
@@ -251,7 +252,7 @@ class StoreThread:
                     self._changes.move_to_end(generation_id, last=False)
                     self._waiting += len(changes)
                 else:
-                    self._drop(generation_id, len(changes))
+                    self.drop(generation_id, len(changes))
 
     def failed(self, exc: Exception) -> bool:
         """Pause after a failure; False where another try would fail in the same way."""
@@ -282,7 +283,7 @@ class StoreThread:
             "room again; runs in that time have no run span",
         )
 
-    def _too_full(self, client: Any) -> bool:
+    def too_full(self, client: Any) -> bool:
         """Redis has little room left: ARQ's own writes would fail next."""
         now = time.monotonic()
         if now >= self._memory_at:

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from gentrace.core import names
-from gentrace.core.times import Event, Kind
+from gentrace.core.times import Event, Kind, State
 from gentrace.runtime.runs import keys
 from gentrace.runtime.runs.apply import apply
 from gentrace.runtime.runs.change import Change
 from gentrace.runtime.runs.keys import Keys
 from gentrace.runtime.runs.ledger import Stay
+from gentrace.runtime.runs.polls import polls_of
 from gentrace.runtime.runs.record import Record, fields_of
 from gentrace.runtime.runs.status import Settling
 
@@ -33,10 +34,12 @@ class Written:
 
     Attributes:
         waits: what the run spent between its events, as far as this write made it certain.
+        polls: how often the provider was asked in the wait for it that is over.
     """
 
     record: Record
     waits: Sequence[Stay] = ()
+    polls: int = 0
 
 
 class Writer:
@@ -77,6 +80,8 @@ class Writer:
                 if record is None or not taken:
                     pipe.reset()
                     return None
+                waited = any(stay.state is State.PROVIDER_RUN for stay in waits)
+                polls = self._polled(pipe, record) if waited else 0
                 pipe.multi()
                 for earlier in before:
                     self._put(pipe, self.key.earlier(generation_id, earlier.mark), earlier)
@@ -84,7 +89,7 @@ class Writer:
                 self._put(pipe, name, record)
                 self._index(pipe, record, had_open)
                 if _executed(pipe):
-                    return Written(record, waits)
+                    return Written(record, waits, polls)
         raise TimeoutError(f"{_TRIES} other writes came in between")
 
     def _apply(
@@ -104,6 +109,12 @@ class Writer:
             assert record is not None
             record.waits[stay.state.value] = record.waits.get(stay.state.value, 0) + 1
         return record, before, new, taken
+
+    def _polled(self, client: Any, record: Record) -> int:
+        """The polls that no wait for the provider has told of yet."""
+        before = record.counts.get(names.POLLS, 0)
+        record.counts[names.POLLS] = max(before, polls_of(client, self.key, record))
+        return record.counts[names.POLLS] - before
 
     def _put(self, pipe: Any, name: str, record: Record) -> None:
         pipe.hset(name, mapping=fields_of(record))
@@ -192,6 +203,7 @@ class Writer:
                 if due_ns > now_ns or leased:
                     pipe.reset()
                     return None  # it stands there under a later time by now
+                self._polled(pipe, record)
                 record.claimed, record.claimed_ns = self._instance(), now_ns
                 pipe.multi()
                 pipe.hset(name, "record", record.dump())

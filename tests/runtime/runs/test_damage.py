@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Generator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 import redis
 
 from gentrace.core import names
-from gentrace.core.times import Event, Kind
+from gentrace.core.times import Event, Kind, State, Times
 from gentrace.runtime.runs import settle
 from gentrace.runtime.runs import store as module
-from gentrace.runtime.runs.record import Record
+from gentrace.runtime.runs.record import OpenSpan, Record
 from gentrace.runtime.runs.store import RunStore
 from tests.runtime.runs.conftest import RULES, Exporter, Make, run
 from tools import servers
@@ -48,6 +48,9 @@ def incomplete(span: Any) -> list[str]:
     return list(dict(span.attributes or {}).get(names.INCOMPLETE, ()))
 
 
+OPEN = OpenSpan("ab", "process_generation", "cd", 5, 4, "one")
+
+
 def sound() -> dict[str, Any]:
     return json.loads(Record("7", 1, "ab" * 16, "cd" * 8).dump())
 
@@ -62,7 +65,10 @@ GARBAGE = {
     "a stage beyond all": json.dumps({**sound(), "stage": 99}),
     "spans that are none": json.dumps({**sound(), "open": {"a": 1}}),
     "a ledger of another kind": json.dumps({**sound(), "ledger": [[], []]}),
-    "an event of another kind": json.dumps({**sound(), "ledger": [[1] * 9, [["x", 1, 1, 0, 0]]]}),
+    "an event that is none": json.dumps(
+        {**sound(), "ledger": {**sound()["ledger"], "events": ["started"]}}
+    ),
+    "no ledger": json.dumps({key: value for key, value in sound().items() if key != "ledger"}),
 }
 
 
@@ -80,9 +86,32 @@ async def test_garbage_for_a_record(garbage: Any, make: Make, client: Any) -> No
 
 
 def test_a_record_of_a_later_version_is_read_as_far_as_it_is_known() -> None:
-    record = Record.load(json.dumps({**sound(), "invented": 1}))
+    """And what it says beside is still there when this version has written it."""
+    later = sound()
+    later["ledger"]["counted"] |= {"spent_ns": {"api": 5, "dreaming": 7}, "invented": 3}
+    later["ledger"]["events"] = [
+        {"kind": "dreamt", "at_ns": 20},
+        {"kind": "enqueued", "at_ns": 12, "mood": "calm"},
+    ]
+    later["open"] = {"ab": {**asdict(OPEN), "invented": 2}}
+    record = Record.load(json.dumps({**later, "invented": {"a": 1}}))
     assert record is not None
     assert record.trace == "ab" * 16
+    assert record.ledger.counted.spent_ns == {State.API: 5, State.UNEXPLAINED: 7}
+    assert record.ledger.events == [Event(Kind.ENQUEUED, 12)]
+    assert record.ledger.counted.late == 1
+    assert record.open == {"ab": OPEN}
+    assert json.loads(record.dump())["invented"] == {"a": 1}
+
+
+def test_a_record_of_an_earlier_version_is_read() -> None:
+    """Which knew nothing of what has come since."""
+    first = ("generation_id", "number", "trace", "parent", "ledger")
+    earlier = {name: value for name, value in sound().items() if name in first}
+    earlier["ledger"]["counted"] = {"spent_ns": {"api": 5}, "state": "queue", "since_ns": 9}
+    record = Record.load(json.dumps(earlier))
+    assert record is not None
+    assert record.ledger.counted == Times({State.API: 5}, State.QUEUE, since_ns=9, by_status=True)
 
 
 @pytest.mark.parametrize("key", ["run:7", "settling", f"trace:{0xABC:032x}"])
