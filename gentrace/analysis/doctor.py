@@ -127,6 +127,27 @@ def of_processes(processes: Sequence[ProcessRecord]) -> Diagnosis:
     return Diagnosis(processes, targets, tuple(_process_problems(processes, alive, targets)))
 
 
+_LOST = {
+    "spans_lost": "spans that neither the endpoint nor the spool took",
+    "changes_lost": "changes of runs that Redis did not take",
+    "changes_too_late": "changes of runs that came after their span was written",
+}
+
+
+def _lost(process: ProcessRecord) -> Iterator[Problem]:
+    """What a process says that it could not tell."""
+    lost = {what: process.record.get(name) for name, what in _LOST.items()}
+    said = [f"{count} {what}" for what, count in lost.items() if isinstance(count, int) and count]
+    if said:
+        yield Problem(
+            "data_lost",
+            f"the {process.text('role')} process {process.text('pid')} lost {', '.join(said)}",
+            "see that the endpoint and Redis answer and have room; times and counts of some "
+            "generations may be too low since it started",
+            serious=False,
+        )
+
+
 def _merged(processes: Sequence[ProcessRecord]) -> list[dict[str, Any]]:
     """Each target once, in the best state that any process has it in."""
     best: dict[str, dict[str, Any]] = {}
@@ -182,6 +203,7 @@ def _process_problems(
                 "restart the process; its stderr names the error. What the hook observes is not "
                 "recorded until then",
             )
+        yield from _lost(process)
     for row in targets:
         if row["state"] == "missing":
             yield Problem(

@@ -82,6 +82,7 @@ class Upkeep:
             "queue": engine.process.queue,
             "spans_lost": engine.pipeline.lost,
             "changes_lost": engine.store.lost,
+            "changes_too_late": engine.store.too_late,
             "hooks_off": [g.name for g in list(engine.guards.values()) if g.gave_up],
             **self._more(),
         }

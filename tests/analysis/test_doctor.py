@@ -34,6 +34,17 @@ def test_what_does_not_run() -> None:
     assert doctor.of_processes([process("api")]).exit_code == 1
 
 
+def test_what_was_lost_is_a_remark() -> None:
+    lossy = process("api", pid=7, spans_lost=0, changes_lost=3, changes_too_late=1)
+    found = doctor.of_processes([lossy, process("worker", spans_lost="many")])
+    (problem,) = found.problems
+    assert (problem.code, problem.serious, found.exit_code) == ("data_lost", False, 0)
+    assert problem.summary == (
+        "the api process 7 lost 3 changes of runs that Redis did not take, "
+        "1 changes of runs that came after their span was written"
+    )
+
+
 def test_the_best_state_of_a_target_counts() -> None:
     found = doctor.of_processes(
         [

@@ -28,11 +28,13 @@ class Applied:
         record: the run's record afterwards; None where there is none and nothing was begun.
         before: the record of an earlier run of the generation, which this change ended for good.
         taken: the change was new and of this run.
+        too_late: it was part of a run whose span is written, and is told nowhere.
     """
 
     record: Record | None
     before: Record | None = None
     taken: bool = True
+    too_late: bool = False
 
 
 def apply(record: Record | None, generation_id: str, change: Change, rules: Settling) -> Applied:
@@ -49,11 +51,19 @@ def apply(record: Record | None, generation_id: str, change: Change, rules: Sett
     elif _is_older(record, change):
         record.seen[change.instance] = change.seq
         record.ledger.counted.late += 1  # too late for the run that it was of
-        return Applied(record)
+        return Applied(record, too_late=True)
     elif _is_another(record, change, rules):
         before, record = record, _next(record, change, rules)
+    too_late = record.written and _belongs_inside(record, change)
     _take(record, change, rules)
-    return Applied(record, before)
+    return Applied(record, before, too_late=too_late)
+
+
+def _belongs_inside(record: Record, change: Change) -> bool:
+    """Whether the change says something of the time before the run's end."""
+    moved = any(event.at_ns < record.ended_ns for event in change.events)
+    counted = change.at_ns < record.ended_ns and bool(change.counts or change.facts)
+    return moved or counted
 
 
 def _begun(generation_id: str, change: Change, number: int) -> Record:

@@ -45,6 +45,7 @@ class RunStore:
         instance: gives this process's id.
 
     Attributes:
+        too_late: changes that came when the span of their run was written already.
         shown: gives what may be written of a fact, by its name, its value and the run's prompts.
     """
 
@@ -65,6 +66,7 @@ class RunStore:
         self._asked: dict[str, float] = {}
         self.writer = Writer(self.key, rules, instance, self._written)
         self.thread = StoreThread(self._source, self._write, self._regular)
+        self.too_late = 0
         self.on_written: list[Callable[[Written], None]] = []
         self.polls = PollCounts(self.thread, self.key)
         self.regular: list[Callable[[Any], float]] = [self.polls.write]
@@ -196,6 +198,7 @@ class RunStore:
 
     def _written(self, written: Written) -> None:
         record = written.record
+        self.too_late += written.too_late
         run = context.find(record.generation_id)
         if run is not None and run.number < record.number:
             self._remember(_run(record.generation_id, fields_of(record)))
@@ -333,6 +336,7 @@ class RunStore:
         """In a forked child: no thread and no connection of the parent's."""
         self.thread.after_fork()
         self.polls.forget()
+        self.too_late = 0
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until what was put so far has been written; False when the time is over."""

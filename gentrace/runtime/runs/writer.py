@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gentrace.core import names
@@ -35,11 +35,24 @@ class Written:
     Attributes:
         waits: what the run spent between its events, as far as this write made it certain.
         polls: how often the provider was asked in the wait for it that is over.
+        too_late: changes that came when the span of their run was written already.
     """
 
     record: Record
     waits: Sequence[Stay] = ()
     polls: int = 0
+    too_late: int = 0
+
+
+@dataclass(slots=True)
+class _Applied:
+    """What became of several changes; ``before`` are earlier runs that still want writing."""
+
+    record: Record | None
+    before: list[Record] = field(default_factory=list[Record])
+    waits: list[Stay] = field(default_factory=list[Stay])
+    taken: bool = False
+    too_late: int = 0
 
 
 class Writer:
@@ -76,39 +89,42 @@ class Writer:
                 pipe.watch(name)
                 was = Record.load(pipe.hget(name, "record"))
                 had_open = was.holders() if was else set[str]()
-                record, before, waits, taken = self._apply(was, generation_id, changes)
-                if record is None or not taken:
+                applied = self._apply(was, generation_id, changes)
+                record, waits = applied.record, applied.waits
+                if record is None or not applied.taken:
                     pipe.reset()
                     return None
                 waited = any(stay.state is State.PROVIDER_RUN for stay in waits)
                 polls = self._polled(pipe, record) if waited else 0
                 pipe.multi()
-                for earlier in before:
+                for earlier in applied.before:
                     self._put(pipe, self.key.earlier(generation_id, earlier.mark), earlier)
                     self._settle(pipe, earlier)
                 self._put(pipe, name, record)
                 self._index(pipe, record, had_open)
                 if _executed(pipe):
-                    return Written(record, waits, polls)
+                    return Written(record, waits, polls, applied.too_late)
         raise TimeoutError(f"{_TRIES} other writes came in between")
 
     def _apply(
         self, record: Record | None, generation_id: str, changes: Sequence[Change]
-    ) -> tuple[Record | None, list[Record], list[Stay], bool]:
+    ) -> _Applied:
         known = set(record.ledger.stays()) if record is not None else set[Stay]()
-        before: list[Record] = []
-        taken = False
+        all_of_it = _Applied(record)
         for change in changes:
-            applied = apply(record, generation_id, change, self.rules)
-            record, taken = applied.record, taken or applied.taken
+            applied = apply(all_of_it.record, generation_id, change, self.rules)
+            all_of_it.record = applied.record
+            all_of_it.taken = all_of_it.taken or applied.taken
+            all_of_it.too_late += applied.too_late
             if applied.before is not None:
                 known = set()
-                before += [applied.before] * (not applied.before.written)
-        new = [] if record is None else [s for s in record.ledger.stays() if s not in known]
-        for stay in new:
-            assert record is not None
-            record.waits[stay.state.value] = record.waits.get(stay.state.value, 0) + 1
-        return record, before, new, taken
+                all_of_it.before += [applied.before] * (not applied.before.written)
+        record = all_of_it.record
+        if record is not None:
+            all_of_it.waits = [stay for stay in record.ledger.stays() if stay not in known]
+            for stay in all_of_it.waits:
+                record.waits[stay.state.value] = record.waits.get(stay.state.value, 0) + 1
+        return all_of_it
 
     def _polled(self, client: Any, record: Record) -> int:
         """The polls that no wait for the provider has told of yet."""

@@ -48,6 +48,24 @@ def ended(store: RunStore, status: str = "completed") -> int:
     return at_ns
 
 
+def test_what_comes_when_the_span_is_written_is_counted(make: Make) -> None:
+    """It cannot be on the span any more; what has no place in the run is no loss."""
+    exporter = Exporter()
+    store, other = make(emit=exporter), make()
+    begun(store)
+    queued_ns = time.time_ns()
+    at_ns = ended(store)
+    eventually(lambda: exporter.named(names.RUN))
+    eventually(lambda: store.writer.read(store.thread.client(), "7").written)  # pyright: ignore
+    other.note(run(), events=(Event(Kind.JOB_OVER, at_ns + 5),), urgent=True)
+    assert other.flush(5)
+    assert other.too_late == 0
+    other.note(run(), events=(Event(Kind.ENQUEUED, queued_ns),), urgent=True)
+    assert other.flush(5)
+    assert other.too_late == 1
+    assert len(exporter.named(names.RUN)) == 1
+
+
 def test_a_run_ends_with_the_commit_of_its_final_status(make: Make) -> None:
     exporter = Exporter()
     store = make(emit=exporter)
