@@ -28,6 +28,7 @@ class Process:
         settings: ``OTEL_SERVICE_NAME`` wins over that.
         destination: where spans go, in words, for the start line.
         code_version: the revision, ``+dirty`` where a loaded file differs from it.
+        loaded: the host has started and is at work: it will import little from here on.
     """
 
     def __init__(self, profile: Profile, settings: Settings) -> None:
@@ -52,6 +53,7 @@ class Process:
         self.instance = str(uuid.uuid4())
         self.started_ns = time.time_ns()
         self.pid = os.getpid()
+        self.loaded = threading.Event()
         self._resource: Any = None
         self._resource_role = ""
 

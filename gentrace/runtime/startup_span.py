@@ -28,6 +28,7 @@ from gentrace.runtime.revision import checkout
 from gentrace.runtime.sdk_imports import SdkImports, version
 
 LOOK_EVERY_S = 15.0
+LOADED_WITHIN_S = {process.API: 60.0, process.WORKER: 5.0}
 _EXIT_S = 0.5
 
 
@@ -68,6 +69,7 @@ class StartUp:
     def stop(self) -> None:
         """Look no more; what was begun is told first, if that is soon."""
         self._stop.set()
+        self.engine.process.loaded.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(_EXIT_S)
 
@@ -86,6 +88,10 @@ class StartUp:
         otel_context.attach(otel_context.Context())
         try:
             self._learn()
+            at = self.engine.process
+            if not at.loaded.is_set():  # a host may load parts of itself as it starts
+                at.loaded.wait(LOADED_WITHIN_S.get(at.role, 0.0))
+                self._learn()
             self._tell()
             self._write()
             while not self._stop.wait(LOOK_EVERY_S):

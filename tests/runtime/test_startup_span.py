@@ -34,6 +34,11 @@ name = "create"
 role = "create"
 at = [".orders:create"]
 [[targets]]
+name = "plugin"
+role = "hash"
+optional = true
+at = [".plugin:digest"]
+[[targets]]
 name = "gone"
 role = "hash"
 at = [".orders:gone"]
@@ -64,6 +69,7 @@ def told(folder: Path) -> Generator[tuple[Session, Callable[[], list[ReadableSpa
     given = {"GENTRACE_SPOOL": str(folder / "spool"), "OTEL_BSP_SCHEDULE_DELAY": "5"}
     session = Session(profile.parse(PROFILE, "test")[0], settings.read(given))
     session.pipeline.exporter = exporter = MemoryExporter()
+    session.process.loaded.set()
     session.install()
     __import__(f"{SHOP}.orders")
 
@@ -94,6 +100,19 @@ def records(folder: Path) -> list[dict[str, Any]]:
         for line in path.read_text().splitlines()
     ]
     return [json.loads(line)["gentraceProcess"] for line in lines]
+
+
+def test_what_a_host_loads_as_it_starts_is_told_with_the_rest(shop: Path, tmp_path: Path) -> None:
+    """Plugins, routers that a start-up brings in: the role is known before them."""
+    (shop.parent / "plugin.py").write_text("def digest():\n    return 2\n")
+    with told(tmp_path) as (session, spans):
+        session.process.loaded.clear()
+        session.process.become("api")
+        until(lambda: bool(session.process.code_version))
+        __import__(f"{SHOP}.plugin")
+        session.process.loaded.set()
+        (span,) = spans()
+    assert attributes(span)[names.TARGETS_PATCHED] == ("create", "plugin")
 
 
 def test_one_span_says_what_the_process_is_made_of(shop: Path, tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ class WorkerHooks:
         if self.guard.off:
             return await wrapped(*args, **kwargs)
         failures = self.guard.total
+        self.engine.process.loaded.set()
         pool = getattr(instance.pool, "connection_pool", None)
         self.guarded(self.engine.store.use_pool, pool)
         job = Job(str(args[0] if args else kwargs.get("job_id")), instance)

@@ -223,6 +223,8 @@ def _flushing(engine: Engine, scope: Any, receive: Any, send: Any) -> tuple[Any,
     """For a lifespan: the same call, flushing before the host says that it has shut down."""
 
     async def sending(message: Any) -> None:
+        if message.get("type") == "lifespan.startup.complete":
+            engine.process.loaded.set()
         if message.get("type") in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
             try:
                 engine.ending()
@@ -261,6 +263,8 @@ def install(engine: Engine, module: ModuleType) -> None:
             requests.see_to(instance)
             if args[0].get("type") == "lifespan":
                 args = _flushing(engine, *args)
+            else:
+                engine.process.loaded.set()
         except Exception as exc:
             requests.guard.failed(exc)
         request = wrapped(*args, **kwargs)
