@@ -141,8 +141,11 @@ def event_words(event: Event) -> str:
         return f"caught {joined((kind, _text(event.attributes.get('exception.message'))), ': ')}"
     if event.name == names.EVENT_STATUS:
         return f"status {_change(event.attributes)}"
-    rest = " ".join(plain(value) for value in event.attributes.values())
-    return joined((_EVENT_WORDS.get(event.name, event.name), rest), " ")
+    if event.name in _EVENT_WORDS:
+        rest = " ".join(plain(value) for value in event.attributes.values())
+        return joined((_EVENT_WORDS[event.name], rest), " ")
+    fields = (f"{name}={plain(value)}" for name, value in event.attributes.items())
+    return joined((event.name, " ".join(fields)), " ")
 
 
 def error_lines(span: Span, *, frames: int = 1) -> list[str]:
