@@ -35,6 +35,7 @@ class StatusChange:
         new: the status now; empty where only something else that is read changed.
         where: ``module:function`` of the host that set it, empty where that is not known.
         read: what else the profile reads off the generation (error_code, asset, …).
+        unsure: what a bulk update did to it is not known; ``new`` is empty then.
     """
 
     generation_id: str
@@ -44,3 +45,4 @@ class StatusChange:
     read: dict[str, str] = field(default_factory=dict[str, str])
     at_ns: int = 0
     inserted: bool = False
+    unsure: bool = False
