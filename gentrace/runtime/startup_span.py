@@ -86,21 +86,35 @@ class StartUp:
     # -- the thread ------------------------------------------------------------------------
     def _run(self) -> None:
         otel_context.attach(otel_context.Context())
+        self._guarded(self._first)
+        while not self._stop.wait(LOOK_EVERY_S):
+            self._guarded(self._again)
+
+    @staticmethod
+    def _guarded(work: Callable[[], None]) -> None:
         try:
-            self._learn()
-            at = self.engine.process
-            if not at.loaded.is_set():  # a host may load parts of itself as it starts
-                at.loaded.wait(LOADED_WITHIN_S.get(at.role, 0.0))
-                self._learn()
-            self._tell()
-            self._write()
-            while not self._stop.wait(LOOK_EVERY_S):
-                if self._look():
-                    self._write()
-                else:
-                    self.engine.pipeline.write_record(self.engine.liveness.record())
+            work()
         except Exception as exc:
             notices.swallowed("start-up record", exc)
+
+    def _first(self) -> None:
+        self._learn()
+        at = self.engine.process
+        if not at.loaded.is_set():  # a host may load parts of itself as it starts
+            at.loaded.wait(LOADED_WITHIN_S.get(at.role, 0.0))
+            self._learn()
+        self._tell()
+        self._write()
+
+    def _again(self) -> None:
+        news = False
+        try:
+            news = self._look()
+        finally:  # a sign of life is given whatever the look met
+            if news:
+                self._write()
+            else:
+                self.engine.pipeline.write_record(self.engine.liveness.record())
 
     def _learn(self) -> None:
         self.code.look()

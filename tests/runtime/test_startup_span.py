@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from gentrace.core import names, profile, settings
 from gentrace.runtime import notices, startup_span
 from gentrace.runtime.session import Session
+from tests.runtime.conftest import Swallowed
 from tests.support.fresh import run
 from tests.support.host import MemoryExporter, attributes
 
@@ -199,6 +200,27 @@ def test_a_failure_of_ours_is_said_once(
         until(lambda: bool(swallowed))
     assert swallowed == ["start-up record"]
     assert records(tmp_path)[-1]["alive"] is False
+
+
+def test_a_look_that_fails_ends_no_signs_of_life(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swallowed: Swallowed
+) -> None:
+    monkeypatch.setattr(startup_span, "LOOK_EVERY_S", 0.01)
+    with told(tmp_path) as (session, spans):
+        session.process.become("api")
+        assert len(spans()) == 1
+
+        def broken() -> bool:
+            raise PermissionError("a folder that may not be read for a moment")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(session.code, "look", broken)
+            until(lambda: bool(swallowed))
+            given = len(records(tmp_path))
+            until(lambda: len(records(tmp_path)) > given + 1)
+        shop.write_text("def create():\n    return 'changed'\n")
+        until(lambda: any(record["stale"] for record in records(tmp_path)))
+    assert {where for where, _ in swallowed} == {"start-up record"}
 
 
 def test_a_forked_child_tells_of_itself(shop: Path, tmp_path: Path) -> None:
