@@ -33,10 +33,11 @@ HookFactory = Callable[[Engine, Target, str], Hook]
 class Source:
     """One source file as it was loaded, and what is wrong with it now (nothing: empty)."""
 
-    __slots__ = ("_digest", "_looked", "as_loaded", "path", "pyc", "wrong")
+    __slots__ = ("_digest", "_looked", "as_loaded", "path", "pyc", "shown", "wrong")
 
     def __init__(self, path: str, as_loaded: tuple[int, int], pyc: bool) -> None:
         self.path, self.as_loaded, self.pyc = path, as_loaded, pyc
+        self.shown = shown(path)
         self.wrong = PYC if pyc else ""
         self._digest: bytes | None = None
         self._looked: tuple[int, int] | None = None
@@ -114,7 +115,7 @@ class CodeState:
     def stale(self) -> list[str]:
         """``file: what is wrong``, as of the last look; the file from the host's package on."""
         found = [source for source in list(self._sources.values()) if source.wrong]
-        return sorted(f"{shown(source.path)}: {source.wrong}" for source in found)
+        return sorted(f"{source.shown}: {source.wrong}" for source in found)
 
     def files(self) -> Iterable[Path]:
         """The sources that were loaded."""
@@ -131,10 +132,10 @@ class CodeState:
         self._modules.add(name)
         if path not in self._sources:
             try:
-                state, pyc = self._as_loaded(path, getattr(spec, "cached", None))
+                source = Source(path, *self._as_loaded(path, getattr(spec, "cached", None)))
             except OSError:
                 return None
-            self._sources.setdefault(path, Source(path, state, pyc))
+            self._sources.setdefault(path, source)
         return self._sources[path]
 
     def _as_loaded(self, path: str, cached: str | None) -> tuple[tuple[int, int], bool]:
@@ -195,7 +196,7 @@ def _say_on_spans(hook: Any, source: Source, *, is_job: bool) -> None:
 
 def _say(span: Any, source: Source) -> None:
     if span is not None and span.is_recording():
-        span.set_attribute(names.CODE_STALE, [f"{shown(source.path)}: {source.wrong}"])
+        span.set_attribute(names.CODE_STALE, [f"{source.shown}: {source.wrong}"])
 
 
 def _asked(wants: bool) -> bool:

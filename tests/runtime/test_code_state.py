@@ -204,6 +204,27 @@ def test_spans_of_hooks_say_it(write: Write, load: Load) -> None:
     assert len(hook.settled) == 4
 
 
+def test_a_span_that_says_it_asks_the_disk_nothing(
+    write: Write, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("orders", "x = 1")
+    load("orders")
+    code = state()
+    hook: Any = hooked(code)
+    code.look()
+    write("orders", "x = 2", at=time.time() + 5)
+    code.look()
+
+    def asked(*_of: Any, **_options: Any) -> Any:
+        raise AssertionError("the disk was asked in the host's time")
+
+    span = Span()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", asked)
+        hook.settle(SimpleNamespace(span=span, scope=None, owns_scope=False))
+    assert span.attributes == {names.CODE_STALE: [f"{PACKAGE}/orders.py: changed"]}
+
+
 def test_a_jobs_span_is_the_workers(write: Write, load: Load) -> None:
     write("orders", "x = 1")
     load("orders")
