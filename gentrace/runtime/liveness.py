@@ -19,6 +19,7 @@ from typing import Any
 from gentrace.runtime.runs.keys import BEAT_TTL_S, Keys
 
 EVERY_S = 15.0
+UNASKED_S = 600.0
 _MAX_WAITING = 1000
 
 
@@ -79,7 +80,8 @@ class Liveness:
         self._lock = threading.Lock()
         self._jobs: dict[str, JobInHand] = {}
         self._crons: dict[str, CronTicks] = {}
-        self._awaited: OrderedDict[str, Awaited] = OrderedDict()
+        # the last to be asked about comes last, with when that was
+        self._awaited: OrderedDict[str, tuple[Awaited, float]] = OrderedDict()
         self._told = 0.0
 
     def job_started(
@@ -126,8 +128,8 @@ class Liveness:
             awaited.last_error, awaited.last_error_at = error, now()
 
     def _of(self, generation_id: str) -> Awaited:
-        awaited = self._awaited.setdefault(generation_id, Awaited())
-        self._awaited.move_to_end(generation_id)
+        awaited, _ = self._awaited.pop(generation_id, (Awaited(), 0.0))
+        self._awaited[generation_id] = awaited, time.monotonic()
         while len(self._awaited) > _MAX_WAITING:
             self._awaited.popitem(last=False)
         return awaited
@@ -138,11 +140,17 @@ class Liveness:
             self._awaited.pop(generation_id, None)
 
     def doing(self) -> dict[str, Any]:
-        """The jobs in hand, the crons and the generations waited for."""
+        """The jobs in hand, the crons and the generations waited for.
+
+        One that was not asked about for :data:`UNASKED_S` has ended elsewhere, or others poll it.
+        """
         with self._lock:
             jobs = {job_id: asdict(job) for job_id, job in self._jobs.items()}
             crons = {name: asdict(ticks) for name, ticks in self._crons.items()}
-            awaited = {i: asdict(each) for i, each in self._awaited.items()}
+            since = time.monotonic() - UNASKED_S
+            while self._awaited and next(iter(self._awaited.values()))[1] < since:
+                self._awaited.popitem(last=False)
+            awaited = {i: asdict(each) for i, (each, _) in self._awaited.items()}
         most = {"max_jobs": self.max_jobs} if self.max_jobs else {}
         return {**most, "jobs": jobs, "crons": crons, "awaited": awaited}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -76,6 +77,24 @@ def test_what_is_awaited_is_bounded(live: Liveness, monkeypatch: pytest.MonkeyPa
     for number in range(10):
         live.polled(str(number))
     assert list(live.record()["awaited"]) == ["7", "8", "9"]
+
+
+def test_what_nobody_asks_about_any_more_is_dropped(
+    live: Liveness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(monotonic=lambda: at_s)
+    monkeypatch.setattr(module, "time", clock)
+    at_s = 1000.0
+    live.polled("7", "processing")
+    live.polled("8", "processing")
+    at_s += module.UNASKED_S
+    live.asking("7")
+    assert list(live.record()["awaited"]) == ["8", "7"]
+    at_s += 1
+    assert list(live.record()["awaited"]) == ["7"]
+    assert live.record()["awaited"]["7"]["polls"] == 1
+    at_s += module.UNASKED_S
+    assert live.record()["awaited"] == {}
 
 
 def test_a_sign_of_life_is_given_in_its_time(
