@@ -147,7 +147,10 @@ def enter(scope: Scope, span: trace.Span | None = None, base: Any = None) -> Any
 
 
 def leave(token: Any) -> None:
-    """Undo :func:`enter`; a token of another task's context (a closed generator's) is let be."""
+    """Undo :func:`enter` or a variable's ``set``.
+
+    A token of another context (a coroutine's that is closed from elsewhere) is let be.
+    """
     try:
         token.var.reset(token)
     except (ValueError, RuntimeError):

@@ -83,8 +83,8 @@ class WorkerHooks:
             return await wrapped(*args, **kwargs)
         finally:
             self.guarded(self.spans.end, job)
-            otel_context.detach(fresh)
-            working.reset(token)
+            context.leave(fresh)
+            context.leave(token)
             if self.guard.total == failures:
                 self.guard.passed()
 

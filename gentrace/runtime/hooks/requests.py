@@ -243,7 +243,7 @@ async def _closing(request: Any) -> None:
     try:
         await request
     finally:
-        _opened.reset(token)
+        context.leave(token)
         for scope in opened:
             scope.close()
             if scope.run is not None and scope.run.generation_id is None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import pickle
+import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,12 +17,15 @@ from arq.constants import abort_jobs_ss
 from arq.jobs import Job
 from arq.utils import timestamp_ms
 from arq.worker import RetryJob, Worker
+from opentelemetry.context import get_current
 from opentelemetry.sdk.trace import ReadableSpan
 
 from gentrace.core import names
 from gentrace.runtime import context
 from gentrace.runtime.guard import MAX_FAILURES
 from gentrace.runtime.hooks.arq_job import JobSpans
+from gentrace.runtime.hooks.arq_outcome import working
+from gentrace.runtime.hooks.arq_worker import WorkerHooks
 from tests.runtime.conftest import Swallowed
 from tests.support.host import SmallHost, attributes, until
 
@@ -447,3 +453,22 @@ async def test_faults_that_are_not_in_a_row_switch_nothing_off(
     await host.work([func(work, name="work")], max_jobs=1)
     assert not host.session.engine.guards["arq worker"].off
     assert len(swallowed) == MAX_FAILURES + 2
+
+
+@types.coroutine
+def suspended(*_given: Any) -> Generator[None]:
+    """A job that waits for ever."""
+    yield
+
+
+async def test_a_job_that_is_closed_from_another_context(
+    host: SmallHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    hooks = WorkerHooks(host.session.engine)
+    running = hooks.run_job(suspended, SimpleNamespace(pool=None), ("j", 1), {})
+    before = get_current()
+    contextvars.copy_context().run(running.send, None)
+    running.close()
+    assert working.get() is None
+    assert get_current() is before
+    assert not caplog.records

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import types
+from collections.abc import Generator
 from contextlib import nullcontext
 from typing import Any
 
@@ -14,6 +17,8 @@ from opentelemetry.propagators.composite import CompositePropagator
 
 from gentrace.core import names
 from gentrace.runtime import context
+from gentrace.runtime.context import Scope
+from gentrace.runtime.hooks import requests
 from tests.support.host import ROUTE, SmallHost, attributes
 
 
@@ -202,3 +207,22 @@ async def test_an_application_mounted_at_the_root_of_another(host: SmallHost) ->
     assert response.status_code == 201
     (server,) = [span for span in host.spans() if span.kind.name == "SERVER"]
     assert attributes(server)[names.GENERATION_ID] == str(response.json()["id"])
+
+
+@types.coroutine
+def suspended() -> Generator[None]:
+    """A request that waits for ever."""
+    yield
+
+
+def test_a_request_that_is_closed_from_another_context(host: SmallHost) -> None:
+    scope = Scope("request", None, "request")
+
+    async def request() -> None:
+        requests._opened.get().append(scope)
+        await suspended()
+
+    closing = requests._closing(request())
+    contextvars.copy_context().run(closing.send, None)
+    closing.close()
+    assert not scope.open
