@@ -105,7 +105,7 @@ class EnqueueHook(BaseHook):
             self.tracing.fail(span, exc, enqueue.run)
 
     def settle(self, state: Observed) -> None:
-        enqueuing.reset(state.detail["reset"])
+        context.leave(state.detail["reset"])
         observed = state.detail["enqueue"].observed
         if observed is not None:
             super().settle(observed)
@@ -153,8 +153,6 @@ class ArqEnqueueHook(EnqueueHook):
         if self.tracing.open is not None:
             self.tracing.open.note(state.span)  # the job hangs under it, wherever it runs
         state.detail["place"] = carrier.place(state.span)
-        reader = getattr(call.instance, "job_deserializer", None)
-        state.detail["reset"] = carrier.outgoing.set(carrier.Outgoing(fields, reader))
         if state.run is not None and generation_id is not None:
             job = self.engine.profile.job(function)
             if job is not None and job.own:
@@ -166,6 +164,9 @@ class ArqEnqueueHook(EnqueueHook):
                 due_ns = now_ns + round(due_s * 1e9) if due_s else 0
                 span_id = f"{parent.span_id:016x}"
                 state.detail["step"] = steps.Enqueued(function, now_ns, due_ns, span_id)
+        reader = getattr(call.instance, "job_deserializer", None)
+        # last: where anything before it fails, nobody would take it back
+        state.detail["reset"] = carrier.outgoing.set(carrier.Outgoing(fields, reader))
         return state
 
     def _describe(self, state: Observed, call: Call) -> float:
@@ -208,7 +209,7 @@ class ArqEnqueueHook(EnqueueHook):
             steps.not_enqueued(self.engine, state.run, time.time_ns(), facts)
 
     def settle(self, state: Observed) -> None:
-        carrier.outgoing.reset(state.detail["reset"])
+        context.leave(state.detail["reset"])
         if not state.detail.get("outer"):
             BaseHook.settle(self, state)
 

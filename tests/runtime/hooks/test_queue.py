@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from gentrace.core import names
 from gentrace.runtime import carrier
+from tests.runtime.conftest import Swallowed
 from tests.support.host import SmallHost, attributes
 from tools.servers import HOST, free_ports
 
@@ -224,4 +225,21 @@ async def test_arq_refuses_the_call(host: SmallHost) -> None:
         )
     assert outcomes(host) == ["enqueued", "error"]
     assert carrier.outgoing.get() is None
+    await redis.aclose()
+
+
+async def test_what_was_to_go_into_a_job_is_not_left_for_the_next(
+    host: SmallHost, monkeypatch: pytest.MonkeyPatch, swallowed: Swallowed
+) -> None:
+    def broken(*_given: Any) -> None:
+        raise LookupError("ours")
+
+    monkeypatch.setattr(host.session.engine.store, "save", broken)
+    redis = await pool(host)
+    await host.create()
+    await redis.enqueue_job("process_generation", generation_id=1)
+    assert swallowed
+    assert carrier.outgoing.get() is None
+    job = await redis.enqueue_job("send_mail", "bob@example.com")
+    assert pickle.loads(payload(host, job.job_id)).keys() == {"t", "f", "a", "k", "et"}
     await redis.aclose()
