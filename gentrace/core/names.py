@@ -312,8 +312,9 @@ MISS, HIT, SKIPPED_FAILED, STALE, LOOKUP_ERROR, OFF = (
     "error",
     "off",
 )
-# The value of generation.outcome that is an error
+# Values of generation.outcome; the first is an error
 FAILED = "failed"
+CANCELLED = "cancelled"
 # Values of gentrace.link
 LINK_RETURNED, LINK_REQUEST, LINK_INCOMING, LINK_SUPERSEDED, LINK_CHAIN = (
     "returned_run",

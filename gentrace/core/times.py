@@ -64,7 +64,6 @@ _NEXT: Mapping[Kind, State] = {
 }
 _NEEDS: Mapping[Kind, State] = {
     Kind.NOT_SUBMITTED: State.PROVIDER_SUBMIT,
-    Kind.PROVIDER_DONE: State.PROVIDER_RUN,
     Kind.JOB_OVER: State.WORKER,
     Kind.JOB_FAILED: State.WORKER,
     Kind.NO_CHANGE: State.WORKER,
@@ -72,6 +71,9 @@ _NEEDS: Mapping[Kind, State] = {
 _OF_A_JOB = frozenset({Kind.JOB_OVER, Kind.JOB_FAILED, Kind.NO_CHANGE})
 # What goes on while a job looks at the run and leaves it alone
 _GO_ON = frozenset({State.HOLD, State.PROVIDER_RUN, State.FINISH})
+_NO_LONGER = frozenset({Kind.SUBMITTING, Kind.NOT_SUBMITTED, Kind.PROVIDER_DONE, Kind.PUT_BACK})
+# What is over without anything that was submitted being over
+_BACK_TO_THE_PROVIDER = frozenset({Kind.JOB_OVER, Kind.NO_CHANGE, Kind.PUT_BACK})
 _REOPENS = frozenset({Kind.ENQUEUED, Kind.JOB_STARTED, Kind.SUBMITTING})
 
 
@@ -81,7 +83,8 @@ class Event:
 
     Attributes:
         attempt: the submission to the provider that it belongs to, from 1; 0 belongs to none.
-        wait: for ENQUEUED and JOB_OVER, the wait that was asked for.
+        wait: for ENQUEUED and JOB_OVER, the wait that was asked for; for PUT_BACK, PROVIDER_RUN
+            where the submission goes on that was under way (a cancel that was overtaken).
         due_ns: when that wait is over and the run only queues; 0 is not known.
         from_ns: for ENQUEUED, when the enqueue began: a worker may start the job before it has
             returned in the other process. For a job that is over, when it started: another may
@@ -108,6 +111,9 @@ class Times:
         late: steps that would have been negative; each counted 0.
         found: the state that the job at work found the run in.
         job_ns: when the last job started.
+        submitted: the provider has a submission whose final status nobody has read.
+        provider_ns: since when the provider has been at work, but for jobs that looked at the
+            run and left it alone.
         by_status: the status is seen itself, so that only PUT_BACK takes an end back; without,
             whatever goes on after it does.
     """
@@ -123,6 +129,8 @@ class Times:
     found: State | None = None
     by_status: bool = False
     job_ns: int = 0
+    submitted: bool = False
+    provider_ns: int = 0
 
     @property
     def total_ns(self) -> int:
@@ -148,10 +156,30 @@ class Times:
         if self.ended:
             self.state = State.FINISH
             return
-        found, self.found = self.found, self.state if event.kind is Kind.JOB_STARTED else None
-        self.state = found if goes_on else _NEXT[event.kind]
-        if event.wait is not None and (not event.due_ns or event.due_ns > event.at_ns):
-            self.state, self.due_ns = event.wait, event.due_ns
+        self._submit(event)
+        before, found = self.state, self.found
+        self.found = self.state if event.kind is Kind.JOB_STARTED else None
+        self.state = found if goes_on else self._next(event)
+        if self.state is State.PROVIDER_RUN and not goes_on and before is not self.state:
+            self.provider_ns = self.since_ns
+
+    def _submit(self, event: Event) -> None:
+        """Whether the provider has it from now on."""
+        if event.kind is Kind.SUBMITTED:
+            self.submitted = True
+        elif event.kind in _NO_LONGER:
+            self.submitted = self.submitted and event.wait is State.PROVIDER_RUN
+
+    def _next(self, event: Event) -> State:
+        """The state after an event, as the table of the contract has it."""
+        if self.submitted and event.kind in _BACK_TO_THE_PROVIDER:
+            return State.PROVIDER_RUN
+        if event.kind is Kind.PUT_BACK or event.wait is None:
+            return _NEXT[event.kind]
+        if event.due_ns and event.due_ns <= event.at_ns:
+            return _NEXT[event.kind]
+        self.due_ns = event.due_ns
+        return event.wait
 
     def advance(self, at_ns: int) -> None:
         """Let time pass in the state that the run is in; a wait that is due becomes queueing."""
@@ -182,6 +210,8 @@ class Times:
             return event.kind in again or event.kind in (Kind.ENDED, Kind.PUT_BACK)
         if event.kind is Kind.PUT_BACK:
             return False
+        if event.kind is Kind.PROVIDER_DONE:
+            return self.submitted  # also while a job looks at the run
         needed = _NEEDS.get(event.kind)
         return needed is None or self.state is needed
 

@@ -37,16 +37,14 @@ class OpenSpans:
     Args:
         note: puts some into a run's record, and takes others out.
         instance: gives this process's id.
-        told: whether :meth:`left` is told of what leaves; else a span is done with when it ends.
     """
 
     def __init__(
         self,
         note: Callable[[Run, tuple[OpenSpan, ...], tuple[str, ...]], None],
         instance: Callable[[], str],
-        told: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._note, self._instance, self._told = note, instance, told
+        self._note, self._instance = note, instance
         self._lock = threading.Lock()
         self._open: OrderedDict[int, _Open] = OrderedDict()
 
@@ -61,16 +59,10 @@ class OpenSpans:
 
     def ended(self, span: Span) -> None:
         """... and has ended; it has not left yet."""
-        span_id = span.get_span_context().span_id
-        told = self._told()
         with self._lock:
-            known = self._open.get(span_id) if told else self._open.pop(span_id, None)
-        if known is None or not known.noted:
-            return
-        if told:
+            known = self._open.get(span.get_span_context().span_id)
+        if known is not None and known.noted:
             self._note(known.run, (self._packed(known.span),), ())
-        else:
-            self._note(known.run, (), (f"{span_id:016x}",))
 
     def left(self, spans: Iterable[Any]) -> None:
         """Some spans have left this process, or are lost for good."""

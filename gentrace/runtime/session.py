@@ -21,7 +21,7 @@ from gentrace.core.settings import Settings
 from gentrace.runtime import context, guard, notices
 from gentrace.runtime.code_state import CodeState
 from gentrace.runtime.engine import Engine
-from gentrace.runtime.export.handover import provider_beside
+from gentrace.runtime.export.handover import Handover, provider_beside
 from gentrace.runtime.export.outlet import make_exporter
 from gentrace.runtime.export.pipeline import Pipeline
 from gentrace.runtime.export.provider import own_provider
@@ -105,7 +105,7 @@ class Session:
         self.pipeline = self._pipeline(settings)
         self.process.destination = settings.shown_endpoint or f"the spool {settings.spool}"
         self.process.on_role.append(self._role_known)
-        self._own: TracerProvider | None = None
+        self._handover: Handover | None = None
         self.code = CodeState(profile.packages, self.process.started_ns)
         self.sdks = SdkImports(profile.sdks)
         self.engine = Engine(
@@ -120,7 +120,6 @@ class Session:
         self.upkeep = Upkeep(
             self.engine,
             self._emit,
-            lambda: self._own is not None,
             lambda: {"stale": self.code.stale()},
         )
         self.patcher = Patcher(self.engine, self.code.watching(HOOKS), WATCHERS)
@@ -137,13 +136,13 @@ class Session:
 
     def _emit(self, span: Any, done: Callable[[bool], None] | None = None) -> None:
         """Send a span that was made whole; ``done`` learns whether it was taken."""
-        provider: Any = self.engine.tracing.provider
-        if self._own is not None:
+        _ = self.engine.tracing.provider  # decides where spans go
+        if self._handover is None:
             self.pipeline.put(span, done)
             return
-        provider._active_span_processor.on_end(span)
+        taken = self._handover.hand(span)
         if done is not None:
-            done(True)
+            done(taken)
 
     def _pipeline(self, settings: Settings) -> Pipeline:
         spool = Spool(
@@ -168,9 +167,13 @@ class Session:
         existing = trace.get_tracer_provider()
         if isinstance(existing, TracerProvider):
             self.process.destination = "the host's own tracer provider"
-            return provider_beside(existing, self.scrubber)
-        self._own = own_provider(self.pipeline)
-        return self._own
+            self._handover = Handover(existing, self.scrubber, self._handed)
+            return provider_beside(existing, self._handover)
+        return own_provider(self.pipeline)
+
+    def _handed(self, spans: list[Any]) -> None:
+        """The host's processors have these: they are done with here."""
+        self.upkeep.open.left(spans)
 
     # -- in --------------------------------------------------------------------------------
     def install(self) -> None:

@@ -29,7 +29,6 @@ class Upkeep:
 
     Args:
         emit: sends a span that was made whole.
-        sees_off: whether our own pipeline exports the spans, so that we know when they are out.
         more: what else the record of liveness tells.
     """
 
@@ -37,12 +36,11 @@ class Upkeep:
         self,
         engine: Engine,
         emit: Emit,
-        sees_off: Callable[[], bool] = lambda: True,
         more: Callable[[], dict[str, Any]] = dict,
     ) -> None:
         self.engine = engine
         self._emit, self._more = emit, more
-        self.open = OpenSpans(self._note, lambda: engine.process.instance, sees_off)
+        self.open = OpenSpans(self._note, lambda: engine.process.instance)
         engine.tracing.open = self.open
         engine.pipeline.before, engine.pipeline.after = self._leaving, self.open.left
         engine.store.handed_on = self.open.handed_on

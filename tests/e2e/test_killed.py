@@ -26,8 +26,8 @@ TIMES = {
     f"{RUNS}.settle:AWAY_S": 1.5,
     f"{RUNS}.store:REGULAR_S": 0.5,
     f"{RUNS}.settle:REGULAR_S": 0.5,
-    f"{RUNS}.writer:LEASE_S": 3,
-    f"{RUNS}.writer:AGAIN_S": 1,
+    f"{RUNS}.leases:LEASE_S": 3,
+    f"{RUNS}.leases:AGAIN_S": 1,
 }
 REAL = os.environ.get("GENTRACE_TEST_REAL_TIMES") == "1"
 """By hand: the times as they are, and 75 s until nothing hangs in the air."""

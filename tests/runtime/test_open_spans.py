@@ -99,15 +99,6 @@ def test_a_noted_span_that_ends_says_when_and_is_closed_when_it_has_left(
     assert len(notes.closed) == 1
 
 
-def test_where_nobody_says_what_has_left_the_end_is_the_end(notes: Notes) -> None:
-    spans = OpenSpans(notes, lambda: "me", lambda: False)
-    span = started(spans, "noted")
-    spans.note(span)
-    over(spans, span)
-    assert notes.closed == [f"{span.context.span_id:016x}"]
-    assert not spans._open
-
-
 def test_what_is_handed_on_is_given_with_what_is_above_it(spans: OpenSpans, notes: Notes) -> None:
     top = started(spans, "top")
     enqueue = over(spans, started(spans, "enqueue", top))

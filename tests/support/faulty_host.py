@@ -159,10 +159,11 @@ async def spans_for_the_hosts_provider(host: Any) -> Any:
     """Where the host has a provider of its own."""
     from opentelemetry.sdk.trace import TracerProvider
 
-    from gentrace.runtime.export.handover import provider_beside
+    from gentrace.runtime.export.handover import Handover, provider_beside
 
     tracing = host.session.engine.tracing
-    beside = provider_beside(TracerProvider(shutdown_on_exit=False), host.session.scrubber)
+    own = TracerProvider(shutdown_on_exit=False)
+    beside = provider_beside(own, Handover(own, host.session.scrubber))
     before, tracing._provider, tracing._tracer = tracing._provider, beside, None
     try:
         tracing.start("outer", None).end()
@@ -193,7 +194,7 @@ async def off_and_on(host: Any) -> Any:
     import gentrace
     from gentrace.runtime import startup
 
-    host.session.engine.store.prefetch("1")
+    host.session.engine.store.runs.prefetch("1")
     host.session.engine.store.flush(2)
     gentrace.uninstrument()
     creation = host.module("services.generation.creation")
@@ -239,7 +240,7 @@ def begin_anew(host: Any) -> None:
         vars(host).update(session=startup.session(), anew=False)
         host.session.pipeline.exporter = host.exporter
     host.session.process.role = "worker"
-    host.session.engine.store.thread._paused_until = 0.0
+    host.session.engine.store.thread.connection._paused_until = 0.0
     host.reset()
 
 
@@ -280,10 +281,10 @@ def main(url: str, folder: Path) -> None:
     )
     faults.prepare()
     from gentrace.runtime import notices
-    from gentrace.runtime.runs import store
+    from gentrace.runtime.runs import reads
     from tests.support.host import hooked
 
-    store.READ_TIMEOUT_S = 5.0  # a busy machine is no missing store
+    reads.READ_TIMEOUT_S = 5.0  # a busy machine is no missing store
     swallowed: list[str] = []
     notices.on_swallowed.append(lambda where, exc: swallowed.append(f"{where}: {exc!r}"))
     port = int(url.rpartition(":")[2].partition("/")[0])

@@ -122,7 +122,7 @@ class SmallHost:
         """From here on it is as in another process: nothing is remembered, the store knows all."""
         store = self.session.engine.store
         store.flush(2)
-        store._asked.clear()
+        store.runs._asked.clear()
         context.forget_all()
 
     @property

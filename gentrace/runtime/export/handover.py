@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -16,23 +17,38 @@ from gentrace.runtime.export.scrubbing import clean
 class Handover(SpanProcessor):
     """Gives each ended span to the host's processors, as the host's resource's span.
 
+    Args:
+        after: told of each span that the host's processors have.
+
     Source: ``TracerProvider._active_span_processor``, opentelemetry-sdk 1.20 to 1.45.
     """
 
-    def __init__(self, host: TracerProvider, scrubber: Scrubber) -> None:
-        self._host, self._scrubber = host, scrubber
+    def __init__(
+        self,
+        host: TracerProvider,
+        scrubber: Scrubber,
+        after: Callable[[list[Any]], None] = lambda _spans: None,
+    ) -> None:
+        self._host, self._scrubber, self._after = host, scrubber, after
         self._unflushed = False
 
     def on_start(self, span: Any, parent_context: Any = None) -> None:
         """The host's processors see our spans when they end."""
 
     def on_end(self, span: Any) -> None:
+        self.hand(span)
+
+    def hand(self, span: Any) -> bool:
+        """Give it to the host's processors; whether they took it."""
         try:
             for cleaned in clean([span], self._host.resource, self._scrubber):
                 self._host._active_span_processor.on_end(cleaned)
                 self._unflushed = True
+            self._after([span])
         except Exception as exc:
             notices.swallowed("handover", exc)
+            return False
+        return True
 
     def shutdown(self) -> None:
         """The host shuts its own provider down."""
@@ -63,7 +79,7 @@ class Handover(SpanProcessor):
             notices.swallowed("handover", exc)
 
 
-def provider_beside(host: TracerProvider, scrubber: Scrubber) -> TracerProvider:
+def provider_beside(host: TracerProvider, handover: Handover) -> TracerProvider:
     """A provider that samples and numbers as the host's does, and hands its spans over."""
     beside = TracerProvider(
         sampler=Decided(host.sampler),
@@ -71,5 +87,5 @@ def provider_beside(host: TracerProvider, scrubber: Scrubber) -> TracerProvider:
         id_generator=host.id_generator,
         shutdown_on_exit=False,
     )
-    beside.add_span_processor(Handover(host, scrubber))
+    beside.add_span_processor(handover)
     return beside

@@ -53,36 +53,41 @@ class JobSpans:
                 job.alias = named
         job.sent, job.arrived = carrier.extract(fields), carrier.arrived(fields)
 
-    async def find_run(self, job: Job) -> None:
-        """Whose job this is: the store's current run, else the carrier's, else a new one."""
+    async def find_run(self, job: Job, until: float = 0.0) -> None:
+        """Whose job this is: the store's current run, else the carrier's, else a new one.
+
+        However often the store is asked, the host waits no longer than for one read.
+        """
+        until = until or self.engine.store.runs.patience()
         declared = self.engine.profile.job(job.function)
         generation_id, sent, store = job.generation_id, job.sent, self.engine.store
         if generation_id is not None:
-            job.run = await store.find(generation_id)
+            job.run = await store.runs.find(generation_id, until)
             if job.run is not None and job.run.ended_ns:  # as far as we know: it may go on since
-                job.run = await store.look_again(generation_id) or job.run
+                job.run = await store.runs.look_again(generation_id, until) or job.run
             if job.run is not None and sent is not None and sent.trace_id != job.run.trace_id:
-                job.run = await store.current(generation_id, sent)
+                job.run = await store.runs.current(generation_id, sent, until)
             if job.run is None and sent is None and declared is not None and declared.own:
-                job.run = await store.look_again(generation_id)
+                job.run = await store.runs.look_again(generation_id, until)
             if job.run is None and declared is not None and (declared.own or sent is not None):
                 job.run = Run(generation_id, parent=sent, owned=True, adopted=sent is None)
                 context.remember(job.run)
         elif sent is not None:
-            job.run = await store.find_by_trace(sent.trace_id)
+            job.run = await store.runs.find_by_trace(sent.trace_id, until)
         elif job.alias is not None and declared is not None:
-            job.run = await store.resolve(declared.by, job.alias)
+            job.run = await store.runs.resolve(declared.by, job.alias, until)
 
     async def find_refused(self, job: Job) -> None:
         """As :meth:`find_run`, for a job that the worker gives up; by its id if need be."""
+        until = self.engine.store.runs.patience()
         if not job.read:
-            kept = await jobs.find(self.engine.store, job.job_id)
+            kept = await jobs.find(self.engine.store, job.job_id, until)
             if kept is None:
                 return
             job.carried = True
             job.function, job.generation_id = kept.function, kept.generation_id
             job.sent = carrier.extract(kept.fields)
-        await self.find_run(job)
+        await self.find_run(job, until)
 
     def start(self, job: Job, ctx: Any) -> Any:
         """The function is about to run: open its scope and, for a generation, its span."""

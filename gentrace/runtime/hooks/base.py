@@ -41,7 +41,7 @@ class BaseHook:
 
     async def prepare(self, call: Call) -> None:
         """At first sight of a generation in this process: the store's one read."""
-        await self.engine.store.find(self.text("id", call))
+        await self.engine.store.runs.find(self.text("id", call))
 
     def before(self, call: Call) -> Observed | None:
         return None

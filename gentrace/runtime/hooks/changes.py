@@ -36,9 +36,19 @@ class StatusChanges(BaseHook):
         run = context.find(change.generation_id)
         if run is not None and change.new in self.rules.outcomes:
             self.engine.store.coming(run, change.new)
-        elif run is not None and not run.ended_ns and change.old in self.rules.outcomes:
+        elif run is not None and not run.ended_ns and self._may_follow_an_end(change):
             # it ended elsewhere: when, decides whether this begins another run
-            self.engine.store.prefetch(change.generation_id, fresh=True)
+            self.engine.store.runs.prefetch(change.generation_id, fresh=True)
+
+    def _may_follow_an_end(self, change: StatusChange) -> bool:
+        """Whether it takes back a final status; of a bulk update nobody knows."""
+        return change.old in self.rules.outcomes or (change.old is None and not change.inserted)
+
+    def dropped(self, change: StatusChange) -> None:
+        """... which it did not make: it was rolled back, or its session closed."""
+        run = context.find(change.generation_id)
+        if run is not None and run.coming == change.new:
+            self.engine.store.not_coming(run)
 
     def committed(self, change: StatusChange) -> None:
         """One change of one generation."""

@@ -40,7 +40,7 @@ class LookupHook(BaseHook):
         error: BaseException | None = None
         if found is not None:
             outcome = names.HIT
-            self.engine.store.prefetch(found)  # its run is linked when the request is answered
+            self.engine.store.runs.prefetch(found)  # its run is linked when the request is answered
         elif self.engine.profile.lookup_store != "redis" or seen.clean_miss():
             outcome = names.MISS
         else:

@@ -58,7 +58,7 @@ def watch_model(engine: Engine, target: Target, module: ModuleType, cls: Any) ->
         status = (reading.read_text(target, "status", seen) or "").lower()
         if run is not None and not run.ended_ns and status in final:
             # Another process ended it: whether that has settled is asked before it may go on.
-            engine.store.prefetch(generation_id, fresh=True)
+            engine.store.runs.prefetch(generation_id, fresh=True)
         if creation is not None and looked_up and generation_id != creation.run.generation_id:
             creation.loaded[generation_id] = status
 

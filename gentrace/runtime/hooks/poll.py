@@ -36,7 +36,8 @@ class PollHook(BaseHook):
         if run is None or run.parent is None:
             return None
         if run.generation_id is not None:
-            self.engine.store.prefetch(run.generation_id, fresh=True)  # there may be a newer run
+            # there may be a newer run
+            self.engine.store.runs.prefetch(run.generation_id, fresh=True)
         return self.open(run)
 
     def open(self, run: Run) -> Observed:

@@ -115,7 +115,7 @@ class ArqEnqueueHook(EnqueueHook):
     """ArqRedis.enqueue_job itself."""
 
     async def prepare(self, call: Call) -> None:
-        await self.engine.store.find(self._generation(call))
+        await self.engine.store.runs.find(self._generation(call))
 
     def _generation(self, call: Call) -> str | None:
         arguments = call.arguments

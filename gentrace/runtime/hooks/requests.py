@@ -204,7 +204,7 @@ class Requests:
         for pattern in self._named_in_path:
             found = pattern.fullmatch(path)
             if found is not None:
-                self.engine.store.prefetch(found[1], fresh=True)
+                self.engine.store.runs.prefetch(found[1], fresh=True)
                 return found[1]
         return ""
 

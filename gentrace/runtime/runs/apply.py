@@ -45,7 +45,7 @@ def apply(record: Record | None, generation_id: str, change: Change, rules: Sett
             return Applied(None, taken=False)
         record = _begun(generation_id, change, max(1, change.number))
     elif _is_recreated(record, change):
-        before, record = record, _begun(generation_id, change, 1)
+        before, record = record, _with_open(_begun(generation_id, change, 1), record)
     elif 0 < change.seq <= record.seen.get(change.instance, 0):
         return Applied(record, taken=False)
     elif _is_older(record, change):
@@ -53,10 +53,21 @@ def apply(record: Record | None, generation_id: str, change: Change, rules: Sett
         record.ledger.counted.late += 1  # too late for the run that it was of
         return Applied(record, too_late=True)
     elif _is_another(record, change, rules):
-        before, record = record, _next(record, change, rules)
-    too_late = record.written and _belongs_inside(record, change)
+        before, record = record, _with_open(_next(record, change, rules), record)
+    inside = _belongs_inside(record, change)
+    too_late = record.written and inside
+    if record.claimed and inside:
+        record.claimed, record.claimed_ns = "", 0  # its span lacks this: it is written once more
     _take(record, change, rules)
     return Applied(record, before, too_late=too_late)
+
+
+def _with_open(record: Record, before: Record) -> Record:
+    """The record with what the run before it left open, for whoever finds its process gone."""
+    for span in before.open.values():
+        record.open[span.span_id] = replace(span, trace=span.trace or before.trace)
+    before.open.clear()
+    return record
 
 
 def _belongs_inside(record: Record, change: Change) -> bool:
@@ -161,6 +172,8 @@ def _take(record: Record, change: Change, rules: Settling) -> None:
         if span_id:
             held[:] = sorted([*held, (since_ns, span_id)])[-_MAX_ANCHORS:]
     record.coming.pop(change.buried, None)
+    if change.not_coming:
+        record.coming.pop(change.instance, None)
     if change.coming:
         record.coming[change.instance] = [change.coming, change.at_ns]
     if change.status:
@@ -228,7 +241,7 @@ def _status(record: Record, change: Change, rules: Settling) -> None:
     record.ledger.add(Event(Kind.ENDED, at_ns))
     record.claimed, record.claimed_ns = "", 0  # who has it in hand writes another end
     if back:
-        record.ledger.add(Event(Kind.PUT_BACK, back))
+        record.ledger.add(_put_back(rules.outcomes[change.status], back))
     if newest:
         record.outcome = rules.outcomes[change.status]
     if rules.outcomes[change.status] == names.FAILED:
@@ -241,11 +254,17 @@ def _goes_on(record: Record, change: Change, rules: Settling) -> None:
     record.went_on = [*record.went_on, change.at_ns][-_MAX_WENT_ON:]
     ended_ns = record.ended_ns
     if 0 < ended_ns < change.at_ns:
-        record.ledger.add(Event(Kind.PUT_BACK, change.at_ns))
+        record.ledger.add(_put_back(record.outcome, change.at_ns))
         record.claimed, record.claimed_ns = "", 0
         _count_beyond(record)
     elif change.status in rules.held:
         record.ledger.add(Event(Kind.HELD, change.at_ns))
+
+
+def _put_back(outcome: str, at_ns: int) -> Event:
+    """An end that was taken back: a cancel that came too late leaves its submission under way."""
+    goes_on = State.PROVIDER_RUN if outcome == names.CANCELLED else None
+    return Event(Kind.PUT_BACK, at_ns, wait=goes_on)
 
 
 def _failed(record: Record, at_ns: int) -> None:

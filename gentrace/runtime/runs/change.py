@@ -26,6 +26,7 @@ class Change:
         stage: how far the run got by this, one of :data:`STAGES`.
         status: a status that was committed, at ``at_ns``.
         coming: a final status that is about to be committed.
+        not_coming: ... and will not be after all.
         opened, closed: spans that began, and ids of spans that ended.
         root: the span that the run span hangs under.
         enqueued: the function whose job was put on a queue.
@@ -50,6 +51,7 @@ class Change:
     stage: str = ""
     status: str = ""
     coming: str = ""
+    not_coming: bool = False
     incomplete: tuple[str, ...] = ()
     links: tuple[tuple[str, str, str], ...] = ()
     opened: tuple[OpenSpan, ...] = ()

@@ -28,7 +28,7 @@ def keep(store: RunStore, job_id: str, job: Kept, payload_life_s: float) -> None
     """Remember the job for as long as ARQ may ask for it. Never waits."""
     value = json.dumps([job.function, job.generation_id, job.fields])
     key, life_s = _key(store, job_id), int(max(0.0, payload_life_s) + MARGIN_S)
-    store.thread.put(lambda client: client.set(key, value, ex=life_s))
+    store.thread.put(lambda client: client.set(key, value, ex=life_s), job.generation_id)
 
 
 def drop(store: RunStore, job_id: str) -> None:
@@ -37,7 +37,7 @@ def drop(store: RunStore, job_id: str) -> None:
     store.thread.ask(lambda client: client and client.delete(key))
 
 
-async def find(store: RunStore, job_id: str) -> Kept | None:
+async def find(store: RunStore, job_id: str, until: float = 0.0) -> Kept | None:
     """What was kept of that job, in at most the store's one read."""
     found: list[Any] = []
     key = _key(store, job_id)
@@ -45,7 +45,7 @@ async def find(store: RunStore, job_id: str) -> Kept | None:
     def read(client: Any) -> None:
         found.append(client.get(key))
 
-    await store.ask(read, fresh=True)
+    await store.runs.ask(read, fresh=True, until=until)
     if not found or found[0] is None:
         return None
     function, generation_id, fields = json.loads(found[0])

@@ -72,13 +72,14 @@ class Ledger:
 
         The provider's goes on while a job looks at the run and leaves it alone.
         """
-        held: Stay | None = None
+        c, held = self.counted, None
+        if c.state is State.WORKER and c.found is State.PROVIDER_RUN:
+            held = Stay(c.found, c.provider_ns, c.job_ns)
         for stay, event, state in self._steps():
             if held is not None and event.kind is Kind.NO_CHANGE and state is held.state:
+                held = None  # it goes on
                 continue
-            if held is not None and stay.state is held.state:
-                stay = Stay(stay.state, held.start_ns, stay.end_ns)
-            elif held is not None:
+            if held is not None:
                 yield held
             held = None
             if stay.state is State.PROVIDER_RUN and event.kind is Kind.JOB_STARTED:
@@ -91,6 +92,7 @@ class Ledger:
         times = _copy(self.counted)
         for event in self._as_happened():
             state, since_ns, due_ns = times.state, times.since_ns, times.due_ns
+            provider_ns = times.provider_ns
             times.step(event)
             if state is None or times.since_ns <= since_ns:
                 continue
@@ -100,7 +102,8 @@ class Ledger:
                     yield Stay(state, since_ns, due_ns), event, State.QUEUE
                 yield Stay(State.QUEUE, due_ns, times.since_ns), event, times.state
             else:
-                yield Stay(state, since_ns, times.since_ns), event, times.state
+                began_ns = provider_ns if state is State.PROVIDER_RUN else since_ns
+                yield Stay(state, began_ns, times.since_ns), event, times.state
 
     def as_json(self) -> dict[str, Any]:
         """What JSON can hold of it."""
@@ -124,11 +127,12 @@ class Ledger:
             spent[state] = spent.get(state, 0) + int(ns)
         times = Times(
             spent,
-            _known(State, given["state"]),
+            _known(State, given["state"]) or (State.UNEXPLAINED if given["state"] else None),
             **{name: int(given.get(name, 0)) for name in _NUMBERS},
             ended=bool(given.get("ended")),
             found=_known(State, given.get("found")),
             by_status=True,
+            submitted=bool(given.get("submitted")),
         )
         events = [_unpacked(event) for event in packed["events"]]
         known = [event for event in events if event is not None]
@@ -136,7 +140,7 @@ class Ledger:
         return cls(times, known)
 
 
-_NUMBERS = ("since_ns", "start_ns", "due_ns", "attempt", "late", "job_ns")
+_NUMBERS = ("since_ns", "start_ns", "due_ns", "attempt", "late", "job_ns", "provider_ns")
 _E = TypeVar("_E", bound=StrEnum)
 
 

@@ -15,6 +15,7 @@ STAGES = ("created", "queued", "started", "account", "submitted", "provider", "f
 UNCHANGED = "jobs.unchanged"  # counted here only: the run span has tries and requeues
 KEPT = 3  # of a run's jobs that change nothing so many have spans, the others are counted
 MAX_OPEN = 64
+VERSION = 1  # of the record, raised when an older gentrace could not read it any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class OpenSpan:
         kind: OpenTelemetry's number of its kind.
         attributes: the few that say what it was.
         end_ns: when it ended, where only the exporter has not taken it yet; 0 while it goes on.
+        trace: its trace, where that is an earlier run's; else empty.
     """
 
     span_id: str
@@ -36,6 +38,7 @@ class OpenSpan:
     instance: str
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
     end_ns: int = 0
+    trace: str = ""
 
 
 @dataclass(slots=True)
@@ -166,6 +169,7 @@ def fields_of(record: Record) -> dict[str, str]:
         "since": str(times.since_ns),
         "due": str(times.due_ns),
         "record": record.dump(),
+        "version": str(VERSION),
     }
 
 

@@ -15,7 +15,10 @@ from typing import Any, Protocol
 
 from opentelemetry.sdk.trace import ReadableSpan
 
+from gentrace.runtime import notices
 from gentrace.runtime.runs import keys, spans
+from gentrace.runtime.runs.connection import is_outage
+from gentrace.runtime.runs.leases import LEASE_S, Leases, redis_time
 from gentrace.runtime.runs.record import Record
 from gentrace.runtime.runs.store import REGULAR_S, RunStore
 from gentrace.runtime.runs.writer import Written, member_of
@@ -38,7 +41,7 @@ class Settler:
     """Looks after the runs in the store; works on the store's thread."""
 
     def __init__(self, store: RunStore, emit: Emit) -> None:
-        self.store, self._emit = store, emit
+        self.store, self._emit, self.leases = store, emit, Leases(store.writer)
         self._looked_s = self._since_s = 0.0
         self._ended: OrderedDict[str, Record] = OrderedDict()
         store.on_written.append(self._written)
@@ -58,13 +61,11 @@ class Settler:
 
     def settle(self, client: Any) -> float:
         """Take what is due; returns the seconds until the next may be."""
-        key, now = self.store.key.settling, time.time()
+        key, now = self.store.key.settling, redis_time(client)
         self._restore(client, now)
         due: list[str] = client.zrangebyscore(key, "-inf", now, start=0, num=AT_ONCE)
         for member in due:
-            record = self.store.writer.claim(client, member)
-            if record is not None:
-                self._write(client, record)
+            self._take(client, member, now)
         if len(due) == AT_ONCE:
             return 0.05
         first: list[tuple[str, float]] = client.zrangebyscore(
@@ -72,22 +73,34 @@ class Settler:
         )
         return max(0.05, first[0][1] - now + 0.01) if first else REGULAR_S
 
+    def _take(self, client: Any, member: str, now: float) -> None:
+        """One of those that are due; one that cannot be taken does not hold up the others."""
+        try:
+            record = self.leases.claim(client, member, now)
+            if record is not None:
+                self._write(client, record)
+        except Exception as exc:
+            if is_outage(exc):
+                raise
+            notices.swallowed("a run's span", exc)
+            client.zadd(self.store.key.settling, {member: now + LEASE_S})
+
     def _restore(self, client: Any, now: float) -> None:
         """Put back what ended here and is due, where Redis has lost it since (FLUSHALL)."""
         rules = self.store.writer.rules
         for member, record in list(self._ended.items()):
             if record.due_ns(rules) / 1e9 <= now:
-                self.store.writer.restore(client, record)
+                self.leases.restore(client, record)
                 self._ended.pop(member, None)
 
     def _write(self, client: Any, record: Record) -> None:
         if not record.flags & 1:
-            self.store.writer.confirm(client, record, True)  # not sampled: there is no span
+            self.leases.confirm(client, record, True)  # not sampled: there is no span
             return
 
         def done(success: bool) -> None:
             self.store.thread.ask(
-                lambda client: client and self.store.writer.confirm(client, record, success)
+                lambda client: client and self.leases.confirm(client, record, success)
             )
 
         self._emit(spans.run_span(record), done)

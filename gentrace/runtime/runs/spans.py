@@ -146,6 +146,7 @@ def stand_in(record: Record, span: OpenSpan, end_ns: int) -> ReadableSpan:
         attributes,
         kind=SpanKind(span.kind),
         status=status,
+        trace=span.trace,
     )
 
 
@@ -160,8 +161,9 @@ def _span(
     kind: SpanKind = SpanKind.INTERNAL,
     links: Sequence[Link] = (),
     status: Status | None = None,
+    trace: str = "",
 ) -> ReadableSpan:
-    trace_id, flags = int(record.trace, 16), TraceFlags(record.flags)
+    trace_id, flags = int(trace or record.trace, 16), TraceFlags(record.flags)
     parent = SpanContext(trace_id, int(parent_id, 16), True, flags) if parent_id else None
     return ReadableSpan(
         name=name,
@@ -182,5 +184,8 @@ def _span_id(trace: str, number: int, name: str, start_ns: int) -> str:
 
 
 def _link(trace: str, span: str, why: str) -> Link | None:
-    context = SpanContext(int(trace, 16), int(span, 16), True)
+    try:
+        context = SpanContext(int(trace, 16), int(span, 16), True)
+    except ValueError:
+        return None
     return Link(context, {names.LINK: why}) if context.is_valid else None

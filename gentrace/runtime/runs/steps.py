@@ -140,6 +140,8 @@ def job_over(
         due_ns = over.at_ns + round(over.deferral_s * 1e9) if over.deferral_s else 0
         state = State.RETRY_WAIT if over.retried and due_ns else None
         event = Event(Kind.ENQUEUED, over.at_ns, wait=state, due_ns=due_ns)
+    elif not over.from_ns:
+        event = None  # it never ran: what the run is doing goes on
     elif over.status in words.unchanged and not again:
         event = Event(Kind.NO_CHANGE, over.at_ns, from_ns=over.from_ns)
     else:
@@ -149,7 +151,8 @@ def job_over(
     anchor = _hex(span.get_span_context()) if over.again and span is not None else ""
     counts = {UNCHANGED: 1} if over.unchanged else {}
     run.unchanged += over.unchanged
-    engine.store.note(run, events=(event,), facts=told, counts=counts, anchor=anchor, urgent=True)
+    events = () if event is None else (event,)
+    engine.store.note(run, events=events, facts=told, counts=counts, anchor=anchor, urgent=True)
 
 
 def wait_for(engine: Engine, status: str, reason: str) -> State | None:

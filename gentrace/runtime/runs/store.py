@@ -8,14 +8,10 @@ is said on the spans. docs/store.md describes the keys.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
-
-from opentelemetry import trace
 
 from gentrace.core import names
 from gentrace.runtime import context
@@ -24,13 +20,12 @@ from gentrace.runtime.runs import keys
 from gentrace.runtime.runs.change import Change
 from gentrace.runtime.runs.keys import Keys
 from gentrace.runtime.runs.polls import PollCounts
-from gentrace.runtime.runs.record import UNCHANGED, OpenSpan, Record, fields_of
+from gentrace.runtime.runs.reads import RunReads, run_of
+from gentrace.runtime.runs.record import UNCHANGED, OpenSpan, fields_of
 from gentrace.runtime.runs.status import Settling
-from gentrace.runtime.runs.thread import MAX_WAITING, StoreThread, Where
+from gentrace.runtime.runs.thread import StoreThread, Where
 from gentrace.runtime.runs.writer import Writer, Written
 
-READ_TIMEOUT_S = 0.05
-_AGAIN_S = 10.0
 REGULAR_S = 5.0
 
 
@@ -45,6 +40,7 @@ class RunStore:
         instance: gives this process's id.
 
     Attributes:
+        runs: finds runs that other processes began.
         too_late: changes that came when the span of their run was written already.
         shown: gives what may be written of a fact, by its name, its value and the run's prompts.
     """
@@ -63,12 +59,12 @@ class RunStore:
         self._where: Where | None = url
         self._fallback = fallback
         self._pool: Any = None
-        self._asked: dict[str, float] = {}
         self.writer = Writer(self.key, rules, instance, self._written)
         self.thread = StoreThread(self._source, self._write, self._regular)
+        self.runs = RunReads(self.key, self.thread, self._source)
         self.too_late = 0
         self.on_written: list[Callable[[Written], None]] = []
-        self.polls = PollCounts(self.thread, self.key)
+        self.polls = PollCounts(self.thread, self.key, instance)
         self.regular: list[Callable[[Any], float]] = [self.polls.write]
         self.shown: Callable[[str, Any, Sequence[str]], Any] = lambda _name, value, _prompts: value
         self.handed_on: Callable[[set[int]], tuple[OpenSpan, ...]] = lambda _span_ids: ()
@@ -81,11 +77,15 @@ class RunStore:
     @property
     def answers(self) -> bool:
         """There is a Redis, and it answered when it was last asked."""
-        return self._source() is not None and not self.thread.paused and not self.thread.troubled
+        return (
+            self._source() is not None
+            and not self.thread.connection.paused
+            and not self.thread.connection.troubled
+        )
 
     def misses(self, generation_id: str | None) -> bool:
         """Something of that generation is not in the store, or may not be."""
-        return not self.answers or self.thread.full or generation_id in self.thread.holes
+        return not self.answers or self.thread.connection.full or generation_id in self.thread.holes
 
     def use_pool(self, connection_pool: Any, *, provisional: bool = False) -> None:
         """This pool carries the generations' jobs: its Redis is the store, unless configured."""
@@ -166,6 +166,12 @@ class RunStore:
             run.coming = status
             self.note(run, coming=status, urgent=True)
 
+    def not_coming(self, run: Run) -> None:
+        """What :meth:`coming` told will not be: it was rolled back, or its call failed."""
+        if run.coming:
+            run.coming = ""
+            self.note(run, not_coming=True, urgent=True)
+
     def save(self, run: Run) -> None:
         """Keep the run's trace and parent for the other processes, soon."""
         if run.parent is not None:
@@ -179,8 +185,10 @@ class RunStore:
         if hole:
             missing = (*changes[0].incomplete, names.NO_STORE)
             changes = [replace(changes[0], incomplete=missing), *changes[1:]]
-        self.writer.write(client, generation_id, changes)
-        if hole:
+        if not self.writer.write(client, generation_id, changes):
+            if any(not change.existing_only for change in changes):
+                self.thread.drop(generation_id, len(changes))
+        elif hole:
             self.thread.holes.discard(generation_id)
 
     def _cleaned(self, change: Change, prompts: Sequence[str]) -> Change:
@@ -201,7 +209,7 @@ class RunStore:
         self.too_late += written.too_late
         run = context.find(record.generation_id)
         if run is not None and run.number < record.number:
-            self._remember(_run(record.generation_id, fields_of(record)))
+            self.runs.remember(run_of(record.generation_id, fields_of(record)))
         elif run is not None and run.number == record.number:
             run.ended_ns, run.outcome = record.ended_ns, record.outcome
             run.unchanged = record.counts.get(UNCHANGED, 0)
@@ -216,7 +224,7 @@ class RunStore:
             try:
                 wait_s = min(wait_s, work(client))
             except Exception as exc:
-                if self.thread.failed(exc):
+                if self.thread.connection.failed(exc):
                     break  # there is no Redis: the others would wait for it in vain
         return wait_s
 
@@ -224,117 +232,15 @@ class RunStore:
     def learn(self, kind: str, value: str, generation_id: str) -> None:
         """An id of another kind stands for that generation from now on."""
         name = self.key.alias(kind, value)
-        self.thread.put(lambda client: client.set(name, generation_id, ex=keys.LIVE_TTL_S))
-
-    async def resolve(self, kind: str, value: str) -> Run | None:
-        """The run of the generation that an id of another kind stands for."""
-        name = self.key.alias(kind, value)
-        return await self.ask(lambda client: self._read(client, client.get(name)))
-
-    # -- reading ---------------------------------------------------------------------------
-    async def find(self, generation_id: str | None) -> Run | None:
-        """The run of that generation: from memory, else one read of at most 50 ms.
-
-        Only the first sight of a generation is waited for; what was not there then is asked for
-        again in the background, at most every :data:`_AGAIN_S`.
-        """
-        known = context.find(generation_id)
-        if known is not None or generation_id is None or self._source() is None:
-            return known
-        asked = self._asked.get(generation_id)
-        now = time.monotonic()
-        if asked is not None and now - asked < _AGAIN_S:
-            return None
-        if len(self._asked) > MAX_WAITING:
-            self._asked.clear()
-        self._asked[generation_id] = now
-        if asked is not None:
-            self.prefetch(generation_id)
-            return None
-        return await self.ask(lambda client: self._read(client, generation_id))
-
-    def prefetch(self, generation_id: str, *, fresh: bool = False) -> None:
-        """Read a run in the background, for whoever asks for it next.
-
-        Args:
-            fresh: also where it is known, for what other processes have written since.
-        """
-        if self._source() is not None and (fresh or context.find(generation_id) is None):
-            self.thread.ask(
-                lambda client: client and self._remember(self._read(client, generation_id))
-            )
-
-    async def current(self, generation_id: str, sent: trace.SpanContext) -> Run:
-        """The run that a job belongs to whose carrier names another trace than we know.
-
-        The store decides; where it does not answer, the carrier is newer than our memory.
-        """
-        run = await self.ask(lambda client: self._read(client, generation_id), fresh=True)
-        run = run or Run(generation_id, parent=sent, owned=True)
-        context.remember(run)
-        return run
-
-    async def look_again(self, generation_id: str) -> Run | None:
-        """One more read, before a generation is taken for one that nobody has traced."""
-        return await self.ask(lambda client: self._read(client, generation_id))
-
-    async def find_by_trace(self, trace_id: int) -> Run | None:
-        """The run whose trace that is, as :meth:`find`."""
-        known = context.find_by_trace(trace_id)
-        if known is not None:
-            return known
-        name = self.key.trace(f"{trace_id:032x}")
-        return await self.ask(lambda client: self._read(client, client.get(name)))
-
-    def _read(self, client: Any, generation_id: str | None) -> Run | None:
-        if not generation_id:
-            return None
-        named = ("trace", "parent", "flags", "number", "record")
-        values: Sequence[str | None] = client.hmget(self.key.run(generation_id), named)
-        fields = {name: value for name, value in zip(named, values, strict=True) if value}
-        return _run(generation_id, fields)
-
-    async def ask(self, read: Callable[[Any], Run | None], *, fresh: bool = False) -> Run | None:
-        if self.thread.stopped or self.thread.paused or self._source() is None:
-            return None
-        answer: Future[Run | None] = Future()
-
-        def answering(client: Any) -> None:
-            if not answer.set_running_or_notify_cancel():
-                return  # too late: nobody waits for it any more
-            try:
-                answer.set_result(read(client) if client is not None else None)
-            except Exception:
-                answer.set_result(None)
-                raise
-
-        self.thread.ask(answering)
-        waited = asyncio.wrap_future(answer)
-        try:
-            # not wait_for: before Python 3.12 it can swallow a cancellation of the host's task
-            done, _ = await asyncio.wait({waited}, timeout=READ_TIMEOUT_S)
-            run = waited.result() if done else None
-        finally:
-            waited.cancel()  # nobody waits for it any more; its loop may be closed by then
-        return run if fresh else self._remember(run)
-
-    @staticmethod
-    def _remember(run: Run | None) -> Run | None:
-        """Keep what was read, unless the process has met that run in the meantime."""
-        if run is None:
-            return None
-        known = context.find(run.generation_id)
-        if known is None or run.number > known.number > 0:
-            context.remember(run)
-            return run
-        known.ended_ns, known.outcome = run.ended_ns, run.outcome
-        known.unchanged = max(known.unchanged, run.unchanged)
-        return known
+        self.thread.put(
+            lambda client: client.set(name, generation_id, ex=keys.LIVE_TTL_S), generation_id
+        )
 
     # -- the process -----------------------------------------------------------------------
     def after_fork(self) -> None:
         """In a forked child: no thread and no connection of the parent's."""
         self.thread.after_fork()
+        self.runs.after_fork()
         self.polls.forget()
         self.too_late = 0
 
@@ -345,26 +251,3 @@ class RunStore:
     def stop(self, timeout_s: float) -> None:
         """Write what waits, then end the thread and the connection."""
         self.thread.stop(timeout_s)
-
-
-def _run(generation_id: str, fields: Mapping[str, str]) -> Run | None:
-    """A run out of its hash; None where there is none, or none that can be used."""
-    try:
-        number = int(fields.get("number") or 1)
-        parent = trace.SpanContext(
-            int(fields["trace"], 16),
-            int(fields["parent"], 16),
-            is_remote=True,
-            trace_flags=trace.TraceFlags(int(fields.get("flags", "01"), 16)),
-        )
-    except (KeyError, ValueError):
-        return None
-    if not parent.is_valid:
-        return None
-    record = Record.load(fields.get("record"))
-    run = Run(generation_id, parent=parent, owned=True, number=number)
-    if record is not None:
-        run.ended_ns, run.outcome = record.ended_ns, record.outcome
-        run.attempts = record.counts.get(names.ATTEMPTS, 0)
-        run.unchanged = record.counts.get(UNCHANGED, 0)
-    return run

@@ -11,21 +11,19 @@ import itertools
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from gentrace.runtime import notices
 from gentrace.runtime.runs.change import Change
+from gentrace.runtime.runs.connection import PAUSE_S, Connection, Where
 
 MAX_WAITING = 10_000
 GATHER_S = 0.1
-PAUSE_S = 5.0
-_SOCKET_TIMEOUT_S = 1.0
-_MEMORY_LIMIT = 0.8
-_MEMORY_EVERY_S = 15.0
+_AT_ONCE = 8
+"""What was asked is done in so many at a time, so that who waits comes soon."""
 
-Where = Mapping[str, Any] | str
 Work = Callable[[Any], object]
 
 
@@ -44,7 +42,8 @@ class StoreThread:
         write: Callable[[Any, str, list[Change]], None],
         regular: Callable[[Any], float],
     ) -> None:
-        self._where, self._write, self._regular = where, write, regular
+        self._write, self._regular = write, regular
+        self.connection = Connection(where)
         self._numbers = itertools.count(time.time_ns())
         self.lost = 0
         self.holes: set[str] = set()
@@ -59,36 +58,43 @@ class StoreThread:
         self._first = 0.0
         self._urgent = False
         self._busy = False
-        self._moved = False
         self._thread: threading.Thread | None = None
-        self._client: Any = None
-        self._paused_until = 0.0
         self._next_regular = 0.0
-        self.troubled = True  # until it has answered for the first time
-        self.full = False
-        self._memory_at = 0.0
 
     # -- from the host's threads -----------------------------------------------------------
-    @property
-    def paused(self) -> bool:
-        """Redis did not answer lately."""
-        return time.monotonic() < self._paused_until
+    def put(self, work: Work, generation_id: str) -> None:
+        """Have something of that generation written next.
 
-    def put(self, work: Work) -> None:
-        """Have something written next, unless Redis has no room for it or does not answer."""
+        Where Redis has no room for it or does not answer, that counts as a change that was lost.
+        """
 
         def unless_full(client: Any) -> None:
-            if client is not None and not self.too_full(client):
-                work(client)
+            written = False
+            try:
+                if client is not None and not self.connection.too_full(client):
+                    work(client)
+                    written = True
+            finally:
+                if not written:
+                    with self._wake:
+                        self.drop(generation_id, 1)
 
         self.ask(unless_full)
 
-    def ask(self, work: Work) -> None:
-        """Have it done next; it is given None while there is no Redis to ask."""
+    def ask(self, work: Work, *, first: bool = False) -> None:
+        """Have it done next; it is given None while there is no Redis to ask.
+
+        Args:
+            first: before all else that is asked: somebody waits for it.
+        """
         with self._wake:
-            if not self.stopped:
+            if self.stopped:
+                return
+            if first:
+                self._asked.appendleft(work)
+            else:
                 self._asked.append(work)
-                self._begin()
+            self._begin()
 
     def change(self, generation_id: str, change: Change, urgent: bool) -> None:
         """Write a change soon, or within :data:`GATHER_S`. Never waits."""
@@ -120,8 +126,7 @@ class StoreThread:
     def move(self) -> None:
         """Another Redis from now on."""
         with self._wake:
-            self._moved, self._paused_until, self.troubled = True, 0.0, True
-            self._memory_at, self.full = 0.0, False
+            self.connection.move()
             self._wake.notify_all()
 
     def start(self) -> None:
@@ -144,7 +149,12 @@ class StoreThread:
             self._wake.notify_all()
             while self._changes or self._asked or self._busy:
                 left = deadline - time.monotonic()
-                if left <= 0 or self.paused or self._thread is None or not self._thread.is_alive():
+                if (
+                    left <= 0
+                    or self.connection.paused
+                    or self._thread is None
+                    or not self._thread.is_alive()
+                ):
                     return False
                 self._wake.wait(left)
         return True
@@ -159,10 +169,22 @@ class StoreThread:
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(max(0.0, deadline - time.monotonic()))
+        with self._wake:
+            left = {generation_id: len(each) for generation_id, each in self._changes.items()}
+            self._changes.clear()
+            for generation_id, count in left.items():
+                self.drop(generation_id, count)
+        if left:
+            notices.say_once(
+                "store left",
+                f"{sum(left.values())} changes of {len(left)} generations did not reach the run "
+                "store before the process ended; their run spans lack them",
+            )
 
     def after_fork(self) -> None:
         """In a forked child: no thread, no connection and no work of the parent's."""
         self._renew()
+        self.connection.renew()
         self.holes, self.lost = set(), 0
 
     # -- on the thread ---------------------------------------------------------------------
@@ -172,16 +194,16 @@ class StoreThread:
         with suppress_instrumentation():
             while self._step():
                 pass
-        self._close()
+        self.connection.close()
 
     def _step(self) -> bool:
         with self._wake:
             self._wait()
             if self.stopped:
                 return False
-            asked, self._asked = self._asked, deque()
+            asked = [self._asked.popleft() for _ in range(min(len(self._asked), _AT_ONCE))]
             generation_id, changes = "", list[Change]()
-            if self._changes and not self.paused and self._ripe():
+            if self._changes and not self.connection.paused and self._ripe():
                 generation_id, changes = self._changes.popitem(last=False)
                 self._waiting -= len(changes)
             self._busy = True
@@ -190,7 +212,7 @@ class StoreThread:
                 self._guarded(work)
             if changes:
                 self._guarded_write(generation_id, changes)
-            if time.monotonic() >= self._next_regular and not self.paused:
+            if time.monotonic() >= self._next_regular and not self.connection.paused:
                 self._guarded(self._do_regular)
         finally:
             with self._wake:
@@ -207,8 +229,8 @@ class StoreThread:
         """Until there is something to do."""
         while not self.stopped and not self._asked:
             now = time.monotonic()
-            if self.paused:
-                left = self._paused_until - now
+            if self.connection.paused:
+                left = self.connection.paused_s
             elif self._changes:
                 if self._ripe():
                     return
@@ -225,110 +247,32 @@ class StoreThread:
 
     def _guarded(self, work: Work) -> bool:
         try:
-            client = self.client()
+            client = self.connection.client()
             work(client)
         except Exception as exc:
-            self.failed(exc)
+            self.connection.failed(exc)
             return False
-        if client is not None and not self.paused:
-            self.troubled = False
+        if client is not None and not self.connection.paused:
+            self.connection.troubled = False
         return True
 
     def _guarded_write(self, generation_id: str, changes: list[Change]) -> None:
         try:
-            client = self.client()
+            client = self.connection.client()
             if client is None:
                 raise ConnectionError("there is no Redis")
-            if self.too_full(client):
+            if self.connection.too_full(client):
                 self.drop(generation_id, len(changes))
                 return
             self._write(client, generation_id, changes)
-            self.troubled = False
+            self.connection.troubled = False
         except Exception as exc:
+            again = self.connection.failed(exc)
             with self._wake:
-                if self.failed(exc):
+                if again:
                     later = self._changes.pop(generation_id, [])
                     self._changes[generation_id] = changes + later
                     self._changes.move_to_end(generation_id, last=False)
                     self._waiting += len(changes)
                 else:
                     self.drop(generation_id, len(changes))
-
-    def failed(self, exc: Exception) -> bool:
-        """Pause after a failure; False where another try would fail in the same way."""
-        from redis import exceptions
-
-        outage = (OSError, exceptions.ConnectionError, exceptions.TimeoutError)
-        refused = (exceptions.ReadOnlyError, exceptions.OutOfMemoryError)
-        if not isinstance(exc, (*outage, *refused)):
-            notices.swallowed("run store", exc)
-            return False
-        self._paused_until = time.monotonic() + PAUSE_S
-        self.troubled = True
-        self._close()
-        if isinstance(exc, exceptions.OutOfMemoryError):
-            self._say_full()
-            return True
-        notices.say_once(
-            "store",
-            f"the run store in Redis does not answer ({type(exc).__name__}); "
-            "polls and API calls may be missing from traces until it does",
-        )
-        return True
-
-    def _say_full(self) -> None:
-        notices.say_once(
-            "store full",
-            "Redis is more than 80 % full: the run store writes nothing until it has "
-            "room again; runs in that time have no run span",
-        )
-
-    def too_full(self, client: Any) -> bool:
-        """Redis has little room left: ARQ's own writes would fail next."""
-        now = time.monotonic()
-        if now >= self._memory_at:
-            self._memory_at = now + _MEMORY_EVERY_S
-            memory: dict[str, Any] = client.info("memory")
-            limit = int(memory.get("maxmemory") or 0)
-            self.full = bool(limit) and int(memory["used_memory"]) > _MEMORY_LIMIT * limit
-            if self.full:
-                self._say_full()
-        return self.full
-
-    def client(self) -> Any:
-        """The connection, made when first needed; None while there is no Redis to ask."""
-        where = self._where()
-        if where is None or self.paused:
-            return None
-        if self._moved:
-            self._moved = False
-            self._close()
-        if self._client is None:
-            import redis
-            from redis.backoff import NoBackoff
-            from redis.retry import Retry
-
-            options: dict[str, Any] = {
-                "decode_responses": True,
-                "encoding_errors": "replace",
-                "retry": Retry(NoBackoff(), 0),  # redis-py 6 would try for seconds; we come again
-                "socket_timeout": _SOCKET_TIMEOUT_S,
-                "socket_connect_timeout": _SOCKET_TIMEOUT_S,
-            }
-            try:
-                self._client = (
-                    redis.Redis.from_url(where, **options)  # pyright: ignore[reportUnknownMemberType]
-                    if isinstance(where, str)
-                    else redis.Redis(**where, **options)
-                )
-            except ValueError:
-                raise ConnectionError("that is no address of a Redis") from None
-        return self._client
-
-    def _close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            try:
-                client.close()
-            except Exception:
-                return

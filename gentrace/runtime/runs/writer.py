@@ -2,13 +2,13 @@
 
 A record is read under WATCH, changed by :func:`gentrace.runtime.runs.record.apply` and written in
 MULTI/EXEC, which Redis takes only if nobody else wrote it in between. What became certain by a
-write (a wait that is over) is handed on once, by whoever wrote it.
+write (a wait that is over) is handed on once, by whoever wrote it. Who writes a run's span is
+:mod:`gentrace.runtime.runs.leases`' matter.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,12 +20,10 @@ from gentrace.runtime.runs.change import Change
 from gentrace.runtime.runs.keys import Keys
 from gentrace.runtime.runs.ledger import Stay
 from gentrace.runtime.runs.polls import polls_of
-from gentrace.runtime.runs.record import Record, fields_of
+from gentrace.runtime.runs.record import VERSION, Record, fields_of
 from gentrace.runtime.runs.status import Settling
 
-_TRIES = 50
-LEASE_S = 30.0
-AGAIN_S = 5.0
+TRIES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +68,10 @@ class Writer:
         instance: Callable[[], str],
         on_written: Callable[[Written], None],
     ) -> None:
-        self.key, self.rules, self._instance, self._on_written = key, rules, instance, on_written
+        self.key, self.rules, self.instance, self._on_written = key, rules, instance, on_written
 
-    def write(self, client: Any, generation_id: str, changes: Sequence[Change]) -> None:
-        """Apply changes to a generation's runs, in order.
+    def write(self, client: Any, generation_id: str, changes: Sequence[Change]) -> bool:
+        """Apply changes to a generation's runs, in order; False where they have no place there.
 
         Raises:
             redis.RedisError: Redis does not answer, or not in time.
@@ -81,30 +79,42 @@ class Writer:
         done = self._step(client, generation_id, changes)
         if done is not None:
             self._on_written(done)
+        return done is not None
 
     def _step(self, client: Any, generation_id: str, changes: Sequence[Change]) -> Written | None:
         name = self.key.run(generation_id)
         with client.pipeline() as pipe:
-            for _ in range(_TRIES):
+            for _ in range(TRIES):
                 pipe.watch(name)
-                was = Record.load(pipe.hget(name, "record"))
+                was, is_theirs = self.read_as_is(pipe, name)
+                if is_theirs:
+                    return None
                 had_open = was.holders() if was else set[str]()
                 applied = self._apply(was, generation_id, changes)
                 record, waits = applied.record, applied.waits
-                if record is None or not applied.taken:
-                    pipe.reset()
+                if record is None:
                     return None
+                if not applied.taken:  # Redis took it, and its answer was lost
+                    ended = _ended_by(changes, record.ledger.stays())
+                    return Written(record, ended, record.counts.get(names.POLLS, 0))
                 waited = any(stay.state is State.PROVIDER_RUN for stay in waits)
-                polls = self._polled(pipe, record) if waited else 0
+                polls = self.polled(pipe, record) if waited else 0
                 pipe.multi()
                 for earlier in applied.before:
-                    self._put(pipe, self.key.earlier(generation_id, earlier.mark), earlier)
-                    self._settle(pipe, earlier)
-                self._put(pipe, name, record)
+                    self.put(pipe, self.key.earlier(generation_id, earlier.mark), earlier)
+                    self.enter(pipe, earlier)
+                self.put(pipe, name, record)
                 self._index(pipe, record, had_open)
-                if _executed(pipe):
+                if executed(pipe):
                     return Written(record, waits, polls, applied.too_late)
-        raise TimeoutError(f"{_TRIES} other writes came in between")
+        raise TimeoutError(f"{TRIES} other writes came in between")
+
+    def read_as_is(self, client: Any, name: str) -> tuple[Record | None, bool]:
+        """The record there, and whether it is one that only a later gentrace can read."""
+        text, version = client.hmget(name, ("record", "version"))
+        record = Record.load(text)
+        later = str(version or "").isdecimal() and int(version) > VERSION
+        return record, record is None and later
 
     def _apply(
         self, record: Record | None, generation_id: str, changes: Sequence[Change]
@@ -126,13 +136,13 @@ class Writer:
                 record.waits[stay.state.value] = record.waits.get(stay.state.value, 0) + 1
         return all_of_it
 
-    def _polled(self, client: Any, record: Record) -> int:
+    def polled(self, client: Any, record: Record) -> int:
         """The polls that no wait for the provider has told of yet."""
         before = record.counts.get(names.POLLS, 0)
         record.counts[names.POLLS] = max(before, polls_of(client, self.key, record))
         return record.counts[names.POLLS] - before
 
-    def _put(self, pipe: Any, name: str, record: Record) -> None:
+    def put(self, pipe: Any, name: str, record: Record) -> None:
         pipe.hset(name, mapping=fields_of(record))
         pipe.expire(name, keys.ENDED_TTL_S if record.written else keys.LIVE_TTL_S)
 
@@ -144,10 +154,10 @@ class Writer:
             pipe.expire(self.key.open(instance), keys.LIVE_TTL_S)
         for instance in had_open - has_open:
             pipe.srem(self.key.open(instance), record.generation_id)
-        self._settle(pipe, record)
+        self.enter(pipe, record)
         pipe.set(self.key.trace(record.trace), record.generation_id, ex=keys.LIVE_TTL_S)
 
-    def _settle(self, pipe: Any, record: Record) -> None:
+    def enter(self, pipe: Any, record: Record) -> None:
         """Enter the run where those stand whose end becomes certain, or strike it out."""
         due_ns = record.due_ns(self.rules)
         if due_ns:
@@ -167,14 +177,15 @@ class Writer:
             return
         left, came = record.left_by(instance), record.came(instance)
         last_ns = max(last_ns, record.heard.get(instance, 0))
-        over = Event(Kind.NOT_SUBMITTED, last_ns), Event(Kind.JOB_OVER, last_ns)
+        broken = {span.name for span in left if not span.end_ns and not span.trace}
+        over = [Event(kind, last_ns) for name, kind in _BREAKS_OFF.items() if name in broken]
         change = Change(
-            self._instance(),
+            self.instance(),
             0,  # one of this process's own may be waiting still
             came[1] if came is not None else last_ns,
-            events=over if any(not span.end_ns for span in left) and came is None else (),
+            events=tuple(over) if came is None else (),
             status=came[0] if came is not None else "",
-            incomplete=(names.WORKER_DIED,),
+            incomplete=(names.WORKER_DIED,) if over or came is not None else (),
             closed=tuple(span.span_id for span in left),
             buried=instance,
             existing_only=True,
@@ -187,77 +198,18 @@ class Writer:
         """The generation's current record."""
         return Record.load(client.hget(self.key.run(generation_id), "record"))
 
-    def restore(self, client: Any, record: Record) -> None:
-        """Write a run that ended again, where Redis knows nothing of its generation any more."""
-        name = self.key.run(record.generation_id)
-        with client.pipeline() as pipe:
-            pipe.watch(name)
-            if pipe.exists(name):
-                pipe.reset()
-                return
-            if names.NO_STORE not in record.incomplete:
-                record.incomplete.append(names.NO_STORE)
-            pipe.multi()
-            self._put(pipe, name, record)
-            self._settle(pipe, record)
-            _executed(pipe)
 
-    # -- settling --------------------------------------------------------------------------
-    def claim(self, client: Any, member: str) -> Record | None:
-        """Take a run whose end is certain, to write its span; None where there is none to take."""
-        generation_id, _, mark = member.rpartition("#")
-        with client.pipeline() as pipe:
-            for _ in range(_TRIES):
-                name, record = self._settled(pipe, generation_id, mark)
-                now_ns = time.time_ns()
-                due_ns = record.due_ns(self.rules) if record is not None else 0
-                if record is None or not due_ns:
-                    pipe.reset()
-                    client.zrem(self.key.settling, member)
-                    return None
-                leased = record.claimed and now_ns - record.claimed_ns < LEASE_S * 1e9
-                if due_ns > now_ns or leased:
-                    pipe.reset()
-                    return None  # it stands there under a later time by now
-                self._polled(pipe, record)
-                record.claimed, record.claimed_ns = self._instance(), now_ns
-                pipe.multi()
-                pipe.hset(name, "record", record.dump())
-                pipe.zadd(self.key.settling, {member: time.time() + LEASE_S})
-                if _executed(pipe):
-                    return record
-        return None
+_BREAKS_OFF = {
+    names.PROVIDER_EXECUTE: Kind.NOT_SUBMITTED,
+    names.PROCESS_GENERATION: Kind.JOB_OVER,
+}
+"""What ends with a process that dies in it; another's death leaves a job alone."""
 
-    def _settled(self, pipe: Any, generation_id: str, mark: str) -> tuple[str, Record | None]:
-        """A run under WATCH: the generation's current one, or one before it."""
-        for name in (self.key.run(generation_id), self.key.earlier(generation_id, mark)):
-            pipe.watch(name)
-            record = Record.load(pipe.hget(name, "record"))
-            if record is not None and record.mark == mark:
-                return name, record
-        return "", None
 
-    def confirm(self, client: Any, claimed: Record, success: bool) -> None:
-        """The exporter has taken the run's span, or has not: then somebody tries again."""
-        with client.pipeline() as pipe:
-            for _ in range(_TRIES):
-                name, record = self._settled(pipe, claimed.generation_id, claimed.mark)
-                if record is None or record.claimed_ns != claimed.claimed_ns:
-                    pipe.reset()
-                    return  # put back, or somebody else's by now
-                record.written, record.claimed, record.claimed_ns = success, "", 0
-                pipe.multi()
-                self._put(pipe, name, record)
-                if success:
-                    pipe.zrem(self.key.settling, member_of(record))
-                    past = {"trace": record.trace, "number": record.number}
-                    pipe.hset(self.key.past(record.generation_id), mapping=past)
-                    pipe.expire(self.key.past(record.generation_id), keys.PAST_TTL_S)
-                else:
-                    again_s = time.time() + AGAIN_S
-                    pipe.zadd(self.key.settling, {member_of(record): again_s})
-                if _executed(pipe):
-                    return
+def _ended_by(changes: Sequence[Change], stays: Iterable[Stay]) -> list[Stay]:
+    """The stretches that these changes may have ended."""
+    first_ns = min((e.at_ns for change in changes for e in change.events), default=None)
+    return [] if first_ns is None else [stay for stay in stays if stay.end_ns >= first_ns]
 
 
 def member_of(record: Record) -> str:
@@ -265,7 +217,7 @@ def member_of(record: Record) -> str:
     return f"{record.generation_id}#{record.mark}"
 
 
-def _executed(pipe: Any) -> bool:
+def executed(pipe: Any) -> bool:
     """Run the transaction; False where somebody else wrote in between."""
     from redis.exceptions import WatchError
 

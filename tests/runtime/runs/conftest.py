@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanContext, TraceFlags
 
 from gentrace.runtime import context
 from gentrace.runtime.context import Run
-from gentrace.runtime.runs import store as module
+from gentrace.runtime.runs import reads as module
 from gentrace.runtime.runs.settle import Settler
 from gentrace.runtime.runs.status import Settling
 from gentrace.runtime.runs.store import RunStore

@@ -78,7 +78,7 @@ async def test_garbage_for_a_record(garbage: Any, make: Make, client: Any) -> No
     store = make(emit=exporter)
     begun(store)
     client.hset(KEY + "run:7", "record", garbage)
-    assert await make().find("7") is not None  # what joins the processes is beside it
+    assert await make().runs.find("7") is not None  # what joins the processes is beside it
     store.note(run(), status="completed", urgent=True)
     (span,) = eventually(lambda: exporter.named(names.RUN))
     assert incomplete(span) == ["store"]
@@ -130,7 +130,7 @@ async def test_a_key_of_another_type(
     assert store.misses("7")
     assert store.lost > 0
     assert {type(exc) for _, exc in swallowed} == {redis.ResponseError}
-    assert not store.thread.paused
+    assert not store.thread.connection.paused
     client.delete(KEY + key)
     store.note(run(), stage="queued", urgent=True)
     store.flush(5)
@@ -143,7 +143,7 @@ async def test_a_key_of_another_type(
 async def test_a_hash_with_a_number_that_is_none(make: Make, client: Any) -> None:
     begun(make())
     client.hset(KEY + "run:7", "number", "many")
-    assert await make().find("7") is None
+    assert await make().runs.find("7") is None
 
 
 def test_an_end_that_redis_forgot_before_it_settled_is_told(make: Make, client: Any) -> None:
@@ -188,8 +188,8 @@ class Pool:
 async def test_a_redis_that_stopped_answering_is_known_as_such_until_it_answers(
     make: Make, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gentrace.runtime.runs.thread.PAUSE_S", 0.2)
-    monkeypatch.setattr("gentrace.runtime.runs.thread._SOCKET_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("gentrace.runtime.runs.connection.PAUSE_S", 0.2)
+    monkeypatch.setattr("gentrace.runtime.runs.connection._SOCKET_TIMEOUT_S", 0.2)
     monkeypatch.setattr(module, "REGULAR_S", 0.2)
     store = make(emit=Exporter())
     begun(store)

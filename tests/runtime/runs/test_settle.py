@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from gentrace.core import names
 from gentrace.core.times import Event, Kind
-from gentrace.runtime.runs import settle, writer
+from gentrace.runtime.runs import leases, settle
 from gentrace.runtime.runs.record import OpenSpan
 from gentrace.runtime.runs.store import RunStore
 from tests.runtime.runs.conftest import Exporter, Make, run
@@ -26,6 +26,12 @@ def eventually(condition: Callable[[], Any], within_s: float = 5.0) -> Any:
         time.sleep(0.005)
     assert found, "it did not come to pass"
     return found
+
+
+def job_span(start_ns: int, instance: str = "process-0") -> OpenSpan:
+    """The open span of a try of the run's job."""
+    of_a_job = names.PROCESS_GENERATION, "00000000000000aa", start_ns, 4
+    return OpenSpan("00000000000000cc", *of_a_job, instance)
 
 
 def attributes(span: ReadableSpan) -> dict[str, Any]:
@@ -56,7 +62,7 @@ def test_what_comes_when_the_span_is_written_is_counted(make: Make) -> None:
     queued_ns = time.time_ns()
     at_ns = ended(store)
     eventually(lambda: exporter.named(names.RUN))
-    eventually(lambda: store.writer.read(store.thread.client(), "7").written)  # pyright: ignore
+    eventually(lambda: store.writer.read(store.thread.connection.client(), "7").written)  # pyright: ignore
     other.note(run(), events=(Event(Kind.JOB_OVER, at_ns + 5),), urgent=True)
     assert other.flush(5)
     assert other.too_late == 0
@@ -207,7 +213,7 @@ def test_an_id_that_is_given_again_is_another_generation(make: Make) -> None:
 def test_only_what_the_exporter_took_is_written(
     make: Make, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "AGAIN_S", 0.1)
+    monkeypatch.setattr(leases, "AGAIN_S", 0.1)
     exporter = Exporter(takes=False)
     store = make(emit=exporter)
     begun(store)
@@ -224,7 +230,7 @@ def test_a_lease_that_ran_out_is_taken_by_another(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first process claims the run and is gone before it exported its span."""
-    monkeypatch.setattr(writer, "LEASE_S", 0.3)
+    monkeypatch.setattr(leases, "LEASE_S", 0.3)
     gone, other = Exporter(), Exporter()
     taken: list[ReadableSpan] = []
 
@@ -269,7 +275,14 @@ def test_what_a_process_that_died_had_open_is_written_in_its_place(
         run(),
         events=(Event(Kind.JOB_STARTED, started_ns),),
         opened=(
-            OpenSpan("00000000000000cc", "job", "00000000000000aa", started_ns, 4, "process-0"),
+            OpenSpan(
+                "00000000000000cc",
+                names.PROCESS_GENERATION,
+                "00000000000000aa",
+                started_ns,
+                4,
+                "process-0",
+            ),
         ),
         urgent=True,
     )
@@ -279,7 +292,7 @@ def test_what_a_process_that_died_had_open_is_written_in_its_place(
         client.zadd("gentrace:t:processes", {"process-0": last_s})
         time.sleep(0.25)
         other.thread.start()
-        (span,) = eventually(lambda: exporter.named("job"))
+        (span,) = eventually(lambda: exporter.named(names.PROCESS_GENERATION))
         eventually(lambda: not client.zcard("gentrace:t:processes"))
         assert client.zscore("gentrace:t:deaths", "process-0") == pytest.approx(last_s)
     assert span.context is not None

@@ -12,7 +12,7 @@ import redis
 
 from gentrace.runtime import context
 from gentrace.runtime.context import Run
-from gentrace.runtime.runs import store as module
+from gentrace.runtime.runs import reads as module
 from gentrace.runtime.runs import thread as thread_module
 from gentrace.runtime.runs.keys import PAST_TTL_S
 from gentrace.runtime.runs.record import Record
@@ -35,7 +35,7 @@ def saved(store: RunStore, *runs: Run) -> None:
 
 async def test_another_process_finds_what_one_saved(make: Make) -> None:
     saved(make(), run(flags=0))
-    found = await make().find("7")
+    found = await make().runs.find("7")
     assert found is not None
     assert found.parent is not None
     assert (found.generation_id, found.owned, found.adopted) == ("7", True, False)
@@ -47,16 +47,16 @@ async def test_another_process_finds_what_one_saved(make: Make) -> None:
 
 async def test_a_run_is_found_by_its_trace(make: Make) -> None:
     saved(make(), run())
-    found = await make().find_by_trace(0xABC)
+    found = await make().runs.find_by_trace(0xABC)
     assert found is not None
     assert found.generation_id == "7"
-    assert await make().find_by_trace(0x123) is None
+    assert await make().runs.find_by_trace(0x123) is None
 
 
 async def test_the_last_write_stands(make: Make) -> None:
     store = make()
     saved(store, *(run(trace_id=5) for _ in range(1, 50)))
-    found = await make().find("7")
+    found = await make().runs.find("7")
     assert found is not None
     assert found.trace_id == 5
 
@@ -65,7 +65,7 @@ async def test_what_is_known_is_not_asked_for(make: Make) -> None:
     known = run()
     context.remember(known)
     (closed,) = free_ports(1)
-    assert await make(f"redis://{HOST}:{closed}/0").find("7") is known
+    assert await make(f"redis://{HOST}:{closed}/0").runs.find("7") is known
 
 
 async def test_keys_expire(make: Make, redis_server: RedisServer) -> None:
@@ -86,7 +86,7 @@ async def test_a_hash_that_is_no_run(
 ) -> None:
     with redis.Redis(port=redis_server.port) as client:
         client.hset("gentrace:t:run:7", mapping=fields)
-    assert await make().find("7") is None
+    assert await make().runs.find("7") is None
 
 
 async def test_a_run_without_an_id_or_a_trace_is_not_saved(make: Make) -> None:
@@ -103,7 +103,7 @@ async def test_no_redis_costs_no_time_and_is_said_once(
     store = make(f"redis://{HOST}:{closed}/0")
     begun = time.monotonic()
     for number in range(20):
-        assert await store.find(str(number)) is None
+        assert await store.runs.find(str(number)) is None
         store.save(run(str(number)))
     store.flush(2)
     assert time.monotonic() - begun < 2
@@ -115,13 +115,14 @@ async def test_a_late_answer_is_no_fault(
 ) -> None:
     saved(make(), run("7"), run("8"))
     store = make()
-    gate = threading.Event()
-    store.thread.ask(lambda _client: gate.wait(5))
+    gate, busy = threading.Event(), threading.Event()
+    store.thread.ask(lambda _client: busy.set() or gate.wait(5))
+    assert busy.wait(5)
     with monkeypatch.context() as patch:
         patch.setattr(module, "READ_TIMEOUT_S", 0.02)
-        assert await store.find("7") is None
+        assert await store.runs.find("7") is None
     gate.set()
-    assert await store.find("8") is not None
+    assert await store.runs.find("8") is not None
     assert store.lost == 0
     assert capsys.readouterr().err == ""
 
@@ -131,7 +132,7 @@ async def test_a_store_that_was_stopped_answers_at_once(make: Make) -> None:
     saved(store, run("8"))
     store.stop(2)
     begun = time.monotonic()
-    assert await store.find("7") is None
+    assert await store.runs.find("7") is None
     store.save(run())
     assert time.monotonic() - begun < 1
 
@@ -141,9 +142,9 @@ async def test_arqs_pool_names_the_redis(make: Make, redis_server: RedisServer) 
 
     saved(make(), run())
     store = make("")
-    assert await store.find("7") is None
+    assert await store.runs.find("7") is None
     store.use_pool(ConnectionPool.from_url(redis_server.url))
-    assert await store.find("7") is not None
+    assert await store.runs.find("7") is not None
 
 
 async def test_a_configured_redis_wins_over_arqs(make: Make, redis_server: RedisServer) -> None:
@@ -153,13 +154,13 @@ async def test_a_configured_redis_wins_over_arqs(make: Make, redis_server: Redis
     store = make()
     store.use_pool(ConnectionPool.from_url(f"redis://{HOST}:{closed}/0"))
     saved(store, run())
-    assert await make(redis_server.url).find("7") is not None
+    assert await make(redis_server.url).runs.find("7") is not None
 
 
 async def test_many_ask_at_once(make: Make) -> None:
     saved(make(), *(run(str(n), n + 1) for n in range(50)))
     context.forget_all()
-    found = await asyncio.gather(*(make().find(str(n)) for n in range(50)))
+    found = await asyncio.gather(*(make().runs.find(str(n)) for n in range(50)))
     assert [each.trace_id for each in found if each is not None] == list(range(1, 51))
 
 
@@ -182,7 +183,7 @@ async def test_the_pool_that_carries_the_jobs_is_the_store(
     store.use_pool(jobs, provisional=True)
     assert store._where == nowhere.connection_kwargs  # the first that was made, so far
     store.use_pool(jobs)
-    assert await store.find("7") is not None
+    assert await store.runs.find("7") is not None
     store.use_pool(Pool(service_name="sentinel"))  # no plain Redis: what is known stays
     assert store._where == jobs.connection_kwargs
 
@@ -195,10 +196,10 @@ async def test_what_a_full_queue_refused_is_said_in_the_run(
         full.setattr(thread_module, "MAX_WAITING", -1)
         store.save(run())
     assert store.lost == 1
-    assert await make().find("7") is None
+    assert await make().runs.find("7") is None
     saved(store, run())
     context.forget_all()
-    assert await make().find("7") is not None
+    assert await make().runs.find("7") is not None
     with redis.Redis(port=redis_server.port, decode_responses=True) as client:
         assert "store" in record_of(client).incomplete
 
@@ -209,4 +210,4 @@ async def test_a_fork_leaves_the_parents_work_to_the_parent(make: Make) -> None:
     store.after_fork()
     saved(store, run())
     context.forget_all()
-    assert await make().find("7") is not None
+    assert await make().runs.find("7") is not None

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import redis
 
+from gentrace.runtime.runs import connection
 from gentrace.runtime.runs import thread as module
 from gentrace.runtime.runs.change import Change
 from gentrace.runtime.runs.thread import StoreThread
@@ -102,12 +103,12 @@ def test_what_is_asked_goes_first(make: Make) -> None:
 def test_what_redis_did_not_take_is_written_later_and_before_what_came_since(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PAUSE_S", 0.3)
+    monkeypatch.setattr(connection, "PAUSE_S", 0.3)
     kept = make()
     kept.fails = redis.ConnectionError("away")
     kept.tell("7", 1, urgent=True)
-    eventually(lambda: kept.thread.paused)
-    assert kept.thread.troubled
+    eventually(lambda: kept.thread.connection.paused)
+    assert kept.thread.connection.troubled
     assert not kept.thread.flush(1)  # at once: it would wait for nothing
     kept.tell("8", 2)
     kept.tell("7", 3)
@@ -116,7 +117,7 @@ def test_what_redis_did_not_take_is_written_later_and_before_what_came_since(
     eventually(lambda: len(kept.writes) == 2)
     assert kept.writes == [("7", [1, 3]), ("8", [2])]
     assert kept.thread.lost == 0
-    assert not kept.thread.troubled
+    assert not kept.thread.connection.troubled
 
 
 def test_a_change_that_no_redis_would_take_is_dropped_and_remembered(
@@ -127,7 +128,7 @@ def test_a_change_that_no_redis_would_take_is_dropped_and_remembered(
     kept.tell("7", 1, urgent=True)
     eventually(lambda: kept.thread.lost == 1)
     assert kept.thread.holes == {"7"}
-    assert not kept.thread.paused
+    assert not kept.thread.connection.paused
     assert [type(exc) for _, exc in swallowed] == [redis.ResponseError]
     kept.fails = None
     kept.tell("8", 2, urgent=True)
@@ -139,7 +140,7 @@ def test_memory_is_bounded(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = make()
     kept.fails = redis.ConnectionError("away")
     kept.tell("7", 0, urgent=True)
-    eventually(lambda: kept.thread.paused)
+    eventually(lambda: kept.thread.connection.paused)
     for number in range(5):
         kept.tell(str(number), number)
     assert kept.thread.lost == 3
@@ -179,7 +180,7 @@ def test_without_a_redis_nothing_is_asked_of_it(make: Make) -> None:
     answers = list[Any]()
     kept.thread.ask(answers.append)
     eventually(lambda: answers == [None])
-    kept.thread.put(lambda _client: answers.append("written"))
+    kept.thread.put(lambda _client: answers.append("written"), "7")
     kept.thread.flush(0.5)
     assert answers == [None]
 
@@ -190,7 +191,7 @@ def test_an_address_that_is_none_is_said_once(
     kept = make("nonsense")
     kept.tell("7", 1, urgent=True)
     kept.thread.ask(lambda _client: None)
-    eventually(lambda: kept.thread.paused)
+    eventually(lambda: kept.thread.connection.paused)
     assert capsys.readouterr().err.count("does not answer (ConnectionError)") == 1
 
 
@@ -215,16 +216,16 @@ def test_a_redis_with_little_room_is_left_alone(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(module, "_MEMORY_EVERY_S", 0.0)
+    monkeypatch.setattr(connection, "_MEMORY_EVERY_S", 0.0)
     kept = make()
     with redis.Redis(port=redis_server.port) as client:
         used = int(client.info("memory")["used_memory"])  # type: ignore[index]
         client.config_set("maxmemory", round(used * 1.1))
         try:
             kept.tell("7", 1, urgent=True)
-            kept.thread.put(lambda _client: kept.writes.append(("put", [])))
-            eventually(lambda: kept.thread.lost == 1)
-            assert kept.thread.full
+            kept.thread.put(lambda _client: kept.writes.append(("put", [])), "7")
+            eventually(lambda: kept.thread.lost == 2)
+            assert kept.thread.connection.full
         finally:
             client.config_set("maxmemory", 0)
     assert kept.writes == []
@@ -238,10 +239,10 @@ def test_another_redis_is_asked_at_once(make: Make, redis_server: RedisServer) -
     kept = make()
     (closed,) = free_ports(1)
     places = [f"redis://{HOST}:{closed}/0", redis_server.url]
-    kept.thread._where = lambda: places[0]
+    kept.thread.connection._where = lambda: places[0]
     found = list[Any]()
     kept.thread.ask(lambda client: client.ping())
-    eventually(lambda: kept.thread.paused)
+    eventually(lambda: kept.thread.connection.paused)
     places.pop(0)
     kept.thread.move()
     kept.thread.ask(lambda client: found.append(client.ping()))

@@ -10,9 +10,9 @@ from queue_host.serializers import SERIALIZERS
 from queue_host.settings import WorkerSettings, settings
 
 if __name__ == "__main__":
-    store: Any = sys.modules.get("gentrace.runtime.runs.store")
-    if store is not None:
-        store.READ_TIMEOUT_S = 5.0  # a busy machine is no missing store
+    reads: Any = sys.modules.get("gentrace.runtime.runs.reads")
+    if reads is not None:
+        reads.READ_TIMEOUT_S = 5.0  # a busy machine is no missing store
     settings_cls: Any = WorkerSettings
     run_worker(settings_cls=settings_cls, burst=True)
     for name in SERIALIZERS:

@@ -1,0 +1,141 @@
+"""The run store's connection: made when needed, left alone for a while when it fails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gentrace.runtime import notices
+
+PAUSE_S = 5.0
+_SOCKET_TIMEOUT_S = 1.0
+_MEMORY_LIMIT = 0.8
+_MEMORY_EVERY_S = 15.0
+
+Where = Mapping[str, Any] | str
+
+
+def is_outage(exc: Exception) -> bool:
+    """Whether Redis is away or takes no writes, so that the next command would fail, too."""
+    from redis import exceptions
+
+    away = (OSError, exceptions.ConnectionError, exceptions.TimeoutError)
+    return isinstance(exc, (*away, exceptions.ReadOnlyError, exceptions.OutOfMemoryError))
+
+
+class Connection:
+    """One connection to the Redis of the moment; used on the store's thread, looked at by all.
+
+    Args:
+        where: gives the Redis to use now, None while there is none.
+
+    Attributes:
+        troubled: Redis failed when it was last asked, or was not asked yet.
+        full: it has little room left.
+    """
+
+    def __init__(self, where: Callable[[], Where | None]) -> None:
+        self._where = where
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew; nothing is said to a server that a parent process talks to."""
+        self._moved = False
+        self._client: Any = None
+        self._paused_until = 0.0
+        self.troubled = True
+        self.full = False
+        self._memory_at = 0.0
+
+    @property
+    def paused(self) -> bool:
+        """Redis did not answer lately."""
+        return time.monotonic() < self._paused_until
+
+    @property
+    def paused_s(self) -> float:
+        """For how long it is left alone yet."""
+        return max(0.0, self._paused_until - time.monotonic())
+
+    def move(self) -> None:
+        """Another Redis from now on."""
+        self._moved, self._paused_until, self.troubled = True, 0.0, True
+        self._memory_at, self.full = 0.0, False
+
+    def failed(self, exc: Exception) -> bool:
+        """Pause after a failure; False where another try would fail in the same way."""
+        from redis import exceptions
+
+        if not is_outage(exc):
+            notices.swallowed("run store", exc)
+            return False
+        self._paused_until = time.monotonic() + PAUSE_S
+        self.troubled = True
+        self.close()
+        if isinstance(exc, exceptions.OutOfMemoryError):
+            self._say_full()
+            return True
+        notices.say_once(
+            "store",
+            f"the run store in Redis does not answer ({type(exc).__name__}); "
+            "polls and API calls may be missing from traces until it does",
+        )
+        return True
+
+    def _say_full(self) -> None:
+        notices.say_once(
+            "store full",
+            "Redis is more than 80 % full: the run store writes nothing until it has "
+            "room again; runs in that time have no run span",
+        )
+
+    def too_full(self, client: Any) -> bool:
+        """Redis has little room left: ARQ's own writes would fail next."""
+        now = time.monotonic()
+        if now >= self._memory_at:
+            self._memory_at = now + _MEMORY_EVERY_S
+            memory: dict[str, Any] = client.info("memory")
+            limit = int(memory.get("maxmemory") or 0)
+            self.full = bool(limit) and int(memory["used_memory"]) > _MEMORY_LIMIT * limit
+            if self.full:
+                self._say_full()
+        return self.full
+
+    def client(self) -> Any:
+        """The connection, made when first needed; None while there is no Redis to ask."""
+        where = self._where()
+        if where is None or self.paused:
+            return None
+        if self._moved:
+            self._moved = False
+            self.close()
+        if self._client is None:
+            import redis
+            from redis.backoff import NoBackoff
+            from redis.retry import Retry
+
+            options: dict[str, Any] = {
+                "decode_responses": True,
+                "encoding_errors": "replace",
+                "retry": Retry(NoBackoff(), 0),  # redis-py 6 would try for seconds; we come again
+                "socket_timeout": _SOCKET_TIMEOUT_S,
+                "socket_connect_timeout": _SOCKET_TIMEOUT_S,
+            }
+            try:
+                self._client = (
+                    redis.Redis.from_url(where, **options)  # pyright: ignore[reportUnknownMemberType]
+                    if isinstance(where, str)
+                    else redis.Redis(**where, **options)
+                )
+            except ValueError:
+                raise ConnectionError("that is no address of a Redis") from None
+        return self._client
+
+    def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            try:
+                client.close()
+            except Exception:
+                return

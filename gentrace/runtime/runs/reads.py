@@ -1,0 +1,192 @@
+"""Reads of the run store: whose run that is, from memory or in one read that the host waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from opentelemetry import trace
+
+from gentrace.core import names
+from gentrace.runtime import context
+from gentrace.runtime.context import Run
+from gentrace.runtime.runs.connection import Where
+from gentrace.runtime.runs.keys import Keys
+from gentrace.runtime.runs.record import UNCHANGED, Record
+from gentrace.runtime.runs.thread import MAX_WAITING, StoreThread
+
+READ_TIMEOUT_S = 0.05
+_AGAIN_S = 10.0
+
+
+class RunReads:
+    """Finds runs that other processes began.
+
+    Args:
+        source: gives the Redis to use now, None while there is none.
+    """
+
+    def __init__(self, key: Keys, thread: StoreThread, source: Callable[[], Where | None]) -> None:
+        self._key, self._thread, self._source = key, thread, source
+        self._asked: dict[str, float] = {}
+        self._fetching: set[str] = set()
+
+    def after_fork(self) -> None:
+        """In a forked child: nothing is on its way."""
+        self._fetching.clear()
+
+    async def resolve(self, kind: str, value: str, until: float = 0.0) -> Run | None:
+        """The run of the generation that an id of another kind stands for."""
+        name = self._key.alias(kind, value)
+        return await self.ask(lambda client: self._read(client, client.get(name)), until=until)
+
+    def patience(self) -> float:
+        """Until when the host may be kept waiting from now on, for all reads together."""
+        return time.monotonic() + READ_TIMEOUT_S
+
+    async def find(self, generation_id: str | None, until: float = 0.0) -> Run | None:
+        """The run of that generation: from memory, else one read of at most 50 ms.
+
+        Only the first sight of a generation is waited for; what was not there then is asked for
+        again in the background, at most every :data:`_AGAIN_S`.
+
+        Args:
+            until: what :meth:`patience` gave, where other reads were waited for before.
+        """
+        known = context.find(generation_id)
+        if known is not None or generation_id is None or self._source() is None:
+            return known
+        asked = self._asked.get(generation_id)
+        now = time.monotonic()
+        if asked is not None and now - asked < _AGAIN_S:
+            return None
+        if len(self._asked) > MAX_WAITING:
+            self._asked.clear()
+        self._asked[generation_id] = now
+        if asked is not None:
+            self.prefetch(generation_id)
+            return None
+        return await self.ask(lambda client: self._read(client, generation_id), until=until)
+
+    def prefetch(self, generation_id: str, *, fresh: bool = False) -> None:
+        """Read a run in the background, for whoever asks for it next.
+
+        Args:
+            fresh: also where it is known, for what other processes have written since.
+        """
+        if self._source() is None or generation_id in self._fetching:
+            return
+        if not fresh and context.find(generation_id) is not None:
+            return
+
+        def fetch(client: Any) -> None:
+            self._fetching.discard(generation_id)
+            if client is not None:
+                self.remember(self._read(client, generation_id))
+
+        self._fetching.add(generation_id)
+        self._thread.ask(fetch)
+
+    async def current(self, generation_id: str, sent: trace.SpanContext, until: float = 0.0) -> Run:
+        """The run that a job belongs to whose carrier names another trace than we know.
+
+        The store decides; where it does not answer, the carrier is newer than our memory.
+        """
+        run = await self.ask(
+            lambda client: self._read(client, generation_id), fresh=True, until=until
+        )
+        run = run or Run(generation_id, parent=sent, owned=True)
+        context.remember(run)
+        return run
+
+    async def look_again(self, generation_id: str, until: float = 0.0) -> Run | None:
+        """One more read, before a generation is taken for one that nobody has traced."""
+        return await self.ask(lambda client: self._read(client, generation_id), until=until)
+
+    async def find_by_trace(self, trace_id: int, until: float = 0.0) -> Run | None:
+        """The run whose trace that is, as :meth:`find`."""
+        known = context.find_by_trace(trace_id)
+        if known is not None:
+            return known
+        name = self._key.trace(f"{trace_id:032x}")
+        return await self.ask(lambda client: self._read(client, client.get(name)), until=until)
+
+    def _read(self, client: Any, generation_id: str | None) -> Run | None:
+        if not generation_id:
+            return None
+        named = ("trace", "parent", "flags", "number", "record")
+        values: Sequence[str | None] = client.hmget(self._key.run(generation_id), named)
+        fields = {name: value for name, value in zip(named, values, strict=True) if value}
+        return run_of(generation_id, fields)
+
+    async def ask(
+        self, read: Callable[[Any], Run | None], *, fresh: bool = False, until: float = 0.0
+    ) -> Run | None:
+        """Wait for a read, at most 50 ms, and not beyond ``until``."""
+        left_s = (until or self.patience()) - time.monotonic()
+        if (
+            left_s <= 0
+            or self._thread.stopped
+            or self._thread.connection.paused
+            or self._source() is None
+        ):
+            return None
+        answer: Future[Run | None] = Future()
+
+        def answering(client: Any) -> None:
+            if not answer.set_running_or_notify_cancel():
+                return  # too late: nobody waits for it any more
+            try:
+                answer.set_result(read(client) if client is not None else None)
+            except Exception:
+                answer.set_result(None)
+                raise
+
+        self._thread.ask(answering, first=True)
+        waited = asyncio.wrap_future(answer)
+        try:
+            # not wait_for: before Python 3.12 it can swallow a cancellation of the host's task
+            done, _ = await asyncio.wait({waited}, timeout=left_s)
+            run = waited.result() if done else None
+        finally:
+            waited.cancel()  # nobody waits for it any more; its loop may be closed by then
+        return run if fresh else self.remember(run)
+
+    @staticmethod
+    def remember(run: Run | None) -> Run | None:
+        """Keep what was read, unless the process has met that run in the meantime."""
+        if run is None:
+            return None
+        known = context.find(run.generation_id)
+        if known is None or run.number > known.number > 0:
+            context.remember(run)
+            return run
+        known.ended_ns, known.outcome = run.ended_ns, run.outcome
+        known.unchanged = max(known.unchanged, run.unchanged)
+        return known
+
+
+def run_of(generation_id: str, fields: Mapping[str, str]) -> Run | None:
+    """A run out of its hash; None where there is none, or none that can be used."""
+    try:
+        number = int(fields.get("number") or 1)
+        parent = trace.SpanContext(
+            int(fields["trace"], 16),
+            int(fields["parent"], 16),
+            is_remote=True,
+            trace_flags=trace.TraceFlags(int(fields.get("flags", "01"), 16)),
+        )
+    except (KeyError, ValueError):
+        return None
+    if not parent.is_valid:
+        return None
+    record = Record.load(fields.get("record"))
+    run = Run(generation_id, parent=parent, owned=True, number=number)
+    if record is not None:
+        run.ended_ns, run.outcome = record.ended_ns, record.outcome
+        run.attempts = record.counts.get(names.ATTEMPTS, 0)
+        run.unchanged = record.counts.get(UNCHANGED, 0)
+    return run

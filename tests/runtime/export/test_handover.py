@@ -1,0 +1,75 @@
+"""A host with an SDK provider of its own gets our spans; none of them stays open in the store."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from gentrace.core import names
+from gentrace.core.scrub import Scrubber
+from gentrace.runtime.export.handover import Handover, provider_beside
+from gentrace.runtime.open_spans import OpenSpans
+from tests.support.host import SmallHost, until
+
+
+@pytest.fixture
+def exported(host: SmallHost, monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    """What a provider of the host's own exports, of the running small host."""
+    exporter = InMemorySpanExporter()
+    own = TracerProvider(shutdown_on_exit=False)
+    own.add_span_processor(SimpleSpanProcessor(exporter))
+    session, tracing = host.session, host.session.engine.tracing
+    handover = Handover(own, session.scrubber, session._handed)
+    monkeypatch.setattr(session, "_handover", handover)
+    monkeypatch.setattr(tracing, "_provider", provider_beside(own, handover))
+    monkeypatch.setattr(tracing, "_tracer", None)
+    return exporter
+
+
+async def test_nothing_stays_open(host: SmallHost, exported: InMemorySpanExporter) -> None:
+    """SERVER spans and those that waited for the id are ended by others than ourselves."""
+    assert (await host.create()).status_code == 201
+    await host.work()
+
+    def written() -> bool:
+        return any(span.name == names.RUN for span in exported.get_finished_spans())
+
+    for _ in range(20):
+        if written():
+            break
+        await host.work()
+    await until(written)
+    engine = host.session.engine
+    assert engine.store.flush(5)
+    record: dict[str, Any] = json.loads(str(host.redis.hget("gentrace:pixsim7:run:1", "record")))
+    assert record["open"] == {}
+    assert host.redis.smembers(engine.store.key.open(engine.process.instance)) == set()
+    assert not host.session.upkeep.open._open
+    found = {span.name for span in exported.get_finished_spans()}
+    assert {"POST /api/v1/generations", names.HASH, names.CREATE_GENERATION} <= found
+
+
+def test_what_the_hosts_processors_refuse_is_not_taken(swallowed: list[Any]) -> None:
+    class Raising(SimpleSpanProcessor):
+        def on_end(self, span: Any) -> None:
+            raise OSError("no")
+
+    own = TracerProvider(shutdown_on_exit=False)
+    own.add_span_processor(Raising(InMemorySpanExporter()))
+    left: list[Any] = []
+    handover = Handover(own, Scrubber(lambda: b"key"), left.append)
+    span = own.get_tracer("t").start_span("one")
+    assert not handover.hand(span)
+    assert left == []
+    assert [where for where, _ in swallowed] == ["handover"]
+
+
+def test_left_is_for_any_span() -> None:
+    """Also for one that nobody has noted."""
+    spans = OpenSpans(lambda *_: None, lambda: "me")
+    spans.left([TracerProvider(shutdown_on_exit=False).get_tracer("t").start_span("of nobody")])
