@@ -68,6 +68,11 @@ class StatusHook(BaseHook):
             change = StatusChange(state.run.generation_id, None, status, at_ns=time.time_ns())
             self.engine.status_committed(change)
 
+    def failed(self, state: Observed, call: Call, exc: BaseException) -> None:
+        super().failed(state, call, exc)
+        if state.run is not None and state.run.coming == state.detail.get("status"):
+            self.engine.store.not_coming(state.run)
+
 
 class CronHook(BaseHook):
     """A cron job: silent, but what it does for a generation names it as its caller."""
