@@ -16,6 +16,7 @@ from gentrace.core.spans import Span
 from gentrace.core.times import Event, Kind, State, Times, tally
 
 _PENDING = Profile(name="", packages=(), targets=()).provider_pending
+_NOT_PUT = frozenset({"leased", "duplicate"})
 _HELD = frozenset({"paused", "scheduled"})
 _ACCOUNT_WORDS = ("account", "capacity", "concurrent", "credit", "quota", "slot", "limit")
 
@@ -72,12 +73,16 @@ def events(parts: Parts) -> Iterator[Event]:
     for at_ns, told in parts.status_changes():
         if told.get(names.STATUS) in _HELD:
             yield Event(Kind.HELD, at_ns)
+        elif told.get(names.STATUS_PREVIOUS) in _HELD:
+            yield Event(Kind.RESUMED, at_ns)
     for final in parts.finals[: None if parts.final is None else -1]:
         yield Event(Kind.ENDED, final.at_ns)
 
 
 def _queueing(parts: Parts) -> Iterator[Event]:
     for enqueue in parts.enqueues:
+        if enqueue.text(names.ENQUEUE_OUTCOME) in _NOT_PUT:
+            continue  # the job that was there before is there still
         # A worker may start the job before the enqueue has returned in the other process.
         started = [j.start_ns for j in parts.jobs if j.start_ns >= enqueue.start_ns]
         at_ns = min([enqueue.last_ns, *started])

@@ -237,7 +237,7 @@ INCOMPLETE = _attribute(
     "gentrace.incomplete",
     "string[]",
     "run, process_generation",
-    "what is missing: store, worker_died, adopted, clock",
+    "what is missing: store, worker_died, adopted, status, clock",
 )
 LOG_EVENTS_LEFT_OUT = _attribute(
     "gentrace.log_events.left_out",
@@ -325,4 +325,4 @@ LINK_RETURNED, LINK_REQUEST, LINK_INCOMING, LINK_SUPERSEDED, LINK_CHAIN = (
 )
 LINK_PREVIOUS, LINK_REOPENED = "previous_run", "reopened"
 # Values of gentrace.incomplete; worker_died is also an error.type
-NO_STORE, ADOPTED, WORKER_DIED = "store", "adopted", "worker_died"
+NO_STORE, ADOPTED, WORKER_DIED, NO_STATUS = "store", "adopted", "worker_died", "status"

@@ -36,6 +36,7 @@ class Kind(StrEnum):
     RECEIVED = "received"  # the request, or the creating job's call
     ENQUEUED = "enqueued"  # or its enqueue failed
     HELD = "held"  # paused by a person
+    RESUMED = "resumed"  # ... and resumed: what was queued before is queued still
     JOB_STARTED = "job_started"
     SUBMITTING = "submitting"  # provider.execute entered
     NOT_SUBMITTED = "not_submitted"  # it raised, or returned no provider job id
@@ -52,6 +53,7 @@ _NEXT: Mapping[Kind, State] = {
     Kind.RECEIVED: State.API,
     Kind.ENQUEUED: State.QUEUE,
     Kind.HELD: State.HOLD,
+    Kind.RESUMED: State.QUEUE,
     Kind.JOB_STARTED: State.WORKER,
     Kind.SUBMITTING: State.PROVIDER_SUBMIT,
     Kind.NOT_SUBMITTED: State.WORKER,
@@ -63,6 +65,7 @@ _NEXT: Mapping[Kind, State] = {
     Kind.PUT_BACK: State.FINISH,
 }
 _NEEDS: Mapping[Kind, State] = {
+    Kind.RESUMED: State.HOLD,
     Kind.NOT_SUBMITTED: State.PROVIDER_SUBMIT,
     Kind.JOB_OVER: State.WORKER,
     Kind.JOB_FAILED: State.WORKER,

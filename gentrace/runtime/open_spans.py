@@ -36,15 +36,16 @@ class OpenSpans:
 
     Args:
         note: puts some into a run's record, and takes others out.
-        instance: gives this process's id.
+        instance: gives this process's id; ``service`` gives its service's name.
     """
 
     def __init__(
         self,
         note: Callable[[Run, tuple[OpenSpan, ...], tuple[str, ...]], None],
         instance: Callable[[], str],
+        service: Callable[[], str] = lambda: "",
     ) -> None:
-        self._note, self._instance = note, instance
+        self._note, self._instance, self._service = note, instance, service
         self._lock = threading.Lock()
         self._open: OrderedDict[int, _Open] = OrderedDict()
 
@@ -133,6 +134,7 @@ class OpenSpans:
             self._instance(),
             {name: attributes[name] for name in _SAYS_WHAT if name in attributes},
             span.end_time or 0,
+            service=self._service(),
         )
 
     def forget(self) -> None:

@@ -40,7 +40,9 @@ class Upkeep:
     ) -> None:
         self.engine = engine
         self._emit, self._more = emit, more
-        self.open = OpenSpans(self._note, lambda: engine.process.instance)
+        self.open = OpenSpans(
+            self._note, lambda: engine.process.instance, engine.process.shown_name
+        )
         engine.tracing.open = self.open
         engine.pipeline.before, engine.pipeline.after = self._leaving, self.open.left
         engine.store.handed_on = self.open.handed_on

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,6 +114,78 @@ def test_negative_steps_count_nothing_and_are_counted() -> None:
         times.step(event)
     assert times.spent_ns == {State.QUEUE: 30}
     assert times.late == 1
+
+
+AT_THE_PROVIDER = [
+    Event(Kind.RECEIVED, 1),
+    Event(Kind.ENQUEUED, 2),
+    Event(Kind.JOB_STARTED, 3),
+    Event(Kind.SUBMITTING, 4, 1),
+    Event(Kind.SUBMITTED, 5, 1),
+]
+LOOKS = {
+    "interrupted, and its second try leaves it alone": (
+        [Event(Kind.ENQUEUED, 6), Event(Kind.JOB_STARTED, 7), Event(Kind.NO_CHANGE, 8, from_ns=7)],
+        33,
+    ),
+    "queued once more by a cron": (
+        [
+            Event(Kind.ENQUEUED, 10, from_ns=10),
+            Event(Kind.JOB_STARTED, 11),
+            Event(Kind.JOB_OVER, 12, from_ns=11),
+        ],
+        33,
+    ),
+    "a second try that leaves it alone": (
+        [Event(Kind.JOB_STARTED, 20), Event(Kind.NO_CHANGE, 21, from_ns=20)],
+        35,
+    ),
+    "a second try": ([Event(Kind.JOB_STARTED, 20), Event(Kind.JOB_OVER, 21, from_ns=20)], 34),
+    "a second try at work": ([Event(Kind.JOB_STARTED, 35)], 30),
+    "a cancel that was overtaken": (
+        [Event(Kind.ENDED, 20), Event(Kind.PUT_BACK, 21, wait=State.PROVIDER_RUN)],
+        34,
+    ),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_submission_is_under_way_whatever_looks_at_the_run_meanwhile(look: str) -> None:
+    found, provider_run = LOOKS[look]
+    times = Times(by_status=True)
+    for event in [*AT_THE_PROVIDER, *found, Event(Kind.PROVIDER_DONE, 40), Event(Kind.ENDED, 42)]:
+        times.step(event)
+    assert times.spent_ns[State.PROVIDER_RUN] == provider_run
+    assert State.UNEXPLAINED not in times.spent_ns
+    assert times.total_ns == 41
+
+
+def test_what_was_put_back_to_be_tried_again_is_with_no_provider() -> None:
+    times = Times(by_status=True)
+    for event in [
+        *AT_THE_PROVIDER,
+        Event(Kind.ENDED, 20),
+        Event(Kind.PUT_BACK, 21),
+        Event(Kind.PROVIDER_DONE, 30),
+        Event(Kind.ENDED, 31),
+    ]:
+        times.step(event)
+    assert times.spent_ns[State.PROVIDER_RUN] == 15
+    assert times.spent_ns[State.FINISH] == 11
+
+
+def test_who_resumes_what_is_queued_still_has_it_queue() -> None:
+    times = tally(
+        [
+            Event(Kind.ENQUEUED, 0),
+            Event(Kind.HELD, 10),
+            Event(Kind.RESUMED, 50),
+            Event(Kind.JOB_STARTED, 80),
+            Event(Kind.RESUMED, 81),
+        ],
+        until_ns=100,
+    )
+    assert times.spent_ns == {State.QUEUE: 40, State.HOLD: 40, State.WORKER: 20}
 
 
 events = st.builds(

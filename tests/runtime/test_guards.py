@@ -33,7 +33,7 @@ UNSAID = {
     "carrier.py:taking.deserialize",
     "hooks/log_events.py:_formatted",
     "notices.py:say_once",
-    "runs/thread.py:StoreThread._close",
+    "runs/connection.py:Connection.close",
     "session.py:Session.after_fork",  # in the child
 }
 """The host's own error, which it meets without us; and where there is nobody left to tell."""
@@ -46,6 +46,7 @@ ELSEWHERE = {
     "otel_instrumentor.py:GentraceInstrumentor._instrument": (
         "tests/e2e/test_opentelemetry_instrument.py"
     ),
+    "runs/settle.py:Settler._take": "tests/runtime/runs/test_hazards.py",
     "sdk_imports.py:SdkImports._is_there": "tests/runtime/test_sdk_imports.py",
     "sdk_imports.py:_Noticing.create_module": "tests/runtime/test_sdk_imports.py",
     "sdk_imports.py:_Noticing.exec_module": "tests/runtime/test_sdk_imports.py",

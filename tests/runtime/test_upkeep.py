@@ -33,7 +33,12 @@ class Process:
         self.sent: list[Any] = []
         self.engine: Any = SimpleNamespace(
             process=SimpleNamespace(
-                instance="me", role=role, pid=1, queue="q", service_name=lambda: "t-worker"
+                instance="me",
+                role=role,
+                pid=1,
+                queue="q",
+                service_name=lambda: "t-worker",
+                shown_name=lambda: "t-worker",
             ),
             tracing=SimpleNamespace(open=None),
             pipeline=SimpleNamespace(before=None, after=None, lost=0),

@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import unquote
 
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, Status
@@ -23,6 +24,10 @@ from gentrace.runtime import context
 
 OWN_SCOPE = "gentrace"
 _KEY_BYTES = 32
+
+
+class OfAnother(Resource):
+    """The resource of another process, in whose place a span is written."""
 
 
 def installation_key(folder: Path) -> bytes:
@@ -51,7 +56,11 @@ def installation_key(folder: Path) -> bytes:
 
 
 def clean(spans: Iterable[Any], resource: Any, scrubber: Scrubber) -> list[ReadableSpan]:
-    """Spans as they may leave: every name on the allow-list, every text scrubbed."""
+    """Spans as they may leave: every name on the allow-list, every text scrubbed.
+
+    Args:
+        resource: theirs, but for one of ours that was made in another process's place.
+    """
     return [_clean(span, resource, scrubber) for span in spans]
 
 
@@ -77,7 +86,7 @@ def _clean(span: Any, resource: Any, scrubber: Scrubber) -> ReadableSpan:
         name=name,
         context=span.context,
         parent=span.parent,
-        resource=resource,
+        resource=span.resource if isinstance(span.resource, OfAnother) else resource,
         attributes=attributes,
         events=[_event(event, scrubber, prompts) for event in span.events],
         links=[Link(link.context, _attributes(link.attributes, scrubber)) for link in span.links],

@@ -55,6 +55,9 @@ class StatusChanges(BaseHook):
         asset = change.read.get("asset")
         if asset is not None:
             self.engine.store.learn("asset", asset, change.generation_id)
+        if change.unsure:
+            unsure = self.engine.store.change(incomplete=(names.NO_STATUS,))
+            self.engine.store.note_of(change.generation_id, unsure)
         if not change.new:
             return
         run = context.find(change.generation_id)
@@ -140,7 +143,10 @@ class StatusChanges(BaseHook):
 def watch_model(engine: Engine, target: Target, module: ModuleType, cls: Any) -> None:
     """See the statuses of a generation's mapped class; of one without them, nothing."""
     changes = StatusChanges(engine, target)
-    if not CommittedChanges(engine, target, cls, changes.committed, changes.coming).install():
+    listening = CommittedChanges(
+        engine, target, cls, changes.committed, changes.coming, changes.dropped
+    )
+    if not listening.install():
         return
     engine.status_committed, engine.status_is_seen = changes.committed, True
 

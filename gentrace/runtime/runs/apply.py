@@ -230,7 +230,7 @@ def _status(record: Record, change: Change, rules: Settling) -> None:
     if newest:
         record.status, record.status_ns = change.status, at_ns
     if change.status not in rules.outcomes:
-        _goes_on(record, change, rules)
+        _goes_on(record, change, rules, was_held=known in rules.held)
         return
     # Another process may have told already of what it was put back to.
     back = min((ns for ns in record.went_on if ns > at_ns), default=0)
@@ -250,7 +250,7 @@ def _status(record: Record, change: Change, rules: Settling) -> None:
         record.failed_since = False
 
 
-def _goes_on(record: Record, change: Change, rules: Settling) -> None:
+def _goes_on(record: Record, change: Change, rules: Settling, *, was_held: bool) -> None:
     record.went_on = [*record.went_on, change.at_ns][-_MAX_WENT_ON:]
     ended_ns = record.ended_ns
     if 0 < ended_ns < change.at_ns:
@@ -259,6 +259,8 @@ def _goes_on(record: Record, change: Change, rules: Settling) -> None:
         _count_beyond(record)
     elif change.status in rules.held:
         record.ledger.add(Event(Kind.HELD, change.at_ns))
+    elif was_held:
+        record.ledger.add(Event(Kind.RESUMED, change.at_ns))
 
 
 def _put_back(outcome: str, at_ns: int) -> Event:

@@ -28,6 +28,7 @@ class OpenSpan:
         attributes: the few that say what it was.
         end_ns: when it ended, where only the exporter has not taken it yet; 0 while it goes on.
         trace: its trace, where that is an earlier run's; else empty.
+        service: the service's name of its process.
     """
 
     span_id: str
@@ -39,6 +40,7 @@ class OpenSpan:
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
     end_ns: int = 0
     trace: str = ""
+    service: str = ""
 
 
 @dataclass(slots=True)

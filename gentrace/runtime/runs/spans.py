@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
@@ -17,7 +18,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from gentrace import __version__
 from gentrace.core import names
 from gentrace.core.times import State
-from gentrace.runtime.export.scrubbing import OWN_SCOPE
+from gentrace.runtime.export.scrubbing import OWN_SCOPE, OfAnother
 from gentrace.runtime.runs.ledger import Stay
 from gentrace.runtime.runs.record import STAGES, OpenSpan, Record, run_span_id
 
@@ -147,6 +148,21 @@ def stand_in(record: Record, span: OpenSpan, end_ns: int) -> ReadableSpan:
         kind=SpanKind(span.kind),
         status=status,
         trace=span.trace,
+        resource=_of_process(span),
+    )
+
+
+def _of_process(span: OpenSpan) -> Resource:
+    """The process that had the span open, and not the one that writes it in its place."""
+    if not span.service:
+        return Resource.get_empty()
+    return OfAnother(
+        {
+            "service.name": span.service,
+            "service.instance.id": span.instance,
+            "telemetry.distro.name": "gentrace",
+            "telemetry.distro.version": __version__,
+        }
     )
 
 
@@ -162,6 +178,7 @@ def _span(
     links: Sequence[Link] = (),
     status: Status | None = None,
     trace: str = "",
+    resource: Resource | None = None,
 ) -> ReadableSpan:
     trace_id, flags = int(trace or record.trace, 16), TraceFlags(record.flags)
     parent = SpanContext(trace_id, int(parent_id, 16), True, flags) if parent_id else None
@@ -169,6 +186,8 @@ def _span(
         name=name,
         context=SpanContext(trace_id, int(span_id, 16), False, flags),
         parent=parent,
+        # The exporter puts its process's resource in an empty one's place.
+        resource=resource or Resource.get_empty(),
         attributes=dict(attributes),
         links=links,
         kind=kind,

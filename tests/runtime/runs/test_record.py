@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from gentrace.core import names
 from gentrace.core.times import Event, Kind, State
 from gentrace.runtime.runs.apply import apply
 from gentrace.runtime.runs.change import Change
-from gentrace.runtime.runs.record import Record
+from gentrace.runtime.runs.record import OpenSpan, Record
+from gentrace.runtime.runs.spans import stand_in
 from tests.runtime.runs.conftest import RULES
 
 TRACE, PARENT = f"{7:032x}", f"{1:016x}"
@@ -44,6 +46,65 @@ class Story:
         """What the run is doing now."""
         assert self.record is not None
         return self.record.ledger.times().state
+
+
+SLOW = replace(RULES, after_s={"failed": 2.0, "cancelled": 2.0})
+
+
+def status(story: Story, instance: str, word: str) -> Record:
+    """One status more, a second later, before the last one has settled."""
+    story.at_s += 1
+    change = Change(instance, story.at_s, story.at_s * 10**9, TRACE, PARENT, status=word)
+    story.record = apply(story.record, "g", change, SLOW).record
+    assert story.record is not None
+    return story.record
+
+
+def test_a_final_status_that_was_rolled_back_is_not_coming() -> None:
+    story = Story()
+    story.tell("api", Kind.ENQUEUED, coming="cancelled")
+    story.tell("worker", Kind.JOB_STARTED, coming="failed")
+    record = story.tell("api", Kind.JOB_STARTED, not_coming=True)
+    assert record.holders() == {"worker"}
+    assert record.came("api") is None
+
+
+def test_a_pause_is_over_when_it_is_resumed() -> None:
+    story = Story()
+    story.tell("api", Kind.ENQUEUED)
+    status(story, "api", "paused")
+    assert story.state is State.HOLD
+    status(story, "api", "pending")
+    assert story.state is State.QUEUE
+
+
+def test_a_cancel_that_is_overtaken_leaves_the_submission_under_way() -> None:
+    story = Story()
+    story.submit("w", 1, "p")
+    status(story, "api", "cancelled")
+    status(story, "w", "processing")
+    assert story.state is State.PROVIDER_RUN
+    status(story, "api", "failed")
+    status(story, "api", "pending")
+    assert story.state is State.FINISH
+
+
+def test_what_a_run_left_open_is_found_in_the_next() -> None:
+    """Its process may yet die."""
+    story = Story()
+    span = OpenSpan("ab", "process_generation", "", 5, 4, "w")
+    story.tell("w", Kind.JOB_STARTED, opened=(span,))
+    status(story, "api", "failed")
+    story.at_s += 10
+    change = Change("api", 99, story.at_s * 10**9, f"{8:032x}", PARENT, number=2, status="pending")
+    applied = apply(story.record, "g", change, RULES)
+    assert applied.before is not None
+    assert applied.record is not None
+    assert applied.before.open == {}
+    assert applied.record.open == {"ab": replace(span, trace=TRACE)}
+    made = stand_in(applied.record, applied.record.open["ab"], 9)
+    assert made.context is not None
+    assert f"{made.context.trace_id:032x}" == TRACE
 
 
 def test_a_process_that_knows_of_fewer_submissions_moves_the_run_all_the_same() -> None:

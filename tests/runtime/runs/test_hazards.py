@@ -1,0 +1,249 @@
+"""What happens to a run between two processes and a Redis at the worst moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+import redis
+from redis.client import Pipeline
+from opentelemetry.sdk.trace import ReadableSpan
+
+from gentrace.core import names
+from gentrace.core.times import Event, Kind, State
+from gentrace.runtime.runs import leases
+from gentrace.runtime.runs.leases import redis_time
+from gentrace.runtime.runs.record import OpenSpan, Record
+from gentrace.runtime.runs.settle import Settler
+from gentrace.runtime.runs.store import RunStore
+from tests.runtime.runs.conftest import Exporter, Make, run
+from tests.runtime.runs.test_settle import attributes, begun, ended, eventually
+from tools.servers import RedisServer
+
+KEY = "gentrace:t:"
+S = 10**9
+
+
+@pytest.fixture
+def client(redis_server: RedisServer) -> Generator[Any]:
+    with redis.Redis(port=redis_server.port, decode_responses=True) as found:
+        yield found
+
+
+def record_of(client: Any) -> Record:
+    record = Record.load(client.hget(KEY + "run:7", "record"))
+    assert record is not None
+    return record
+
+
+def opened(name: str, instance: str, start_ns: int) -> OpenSpan:
+    return OpenSpan("bb" * 8, name, "", start_ns, 0, instance, service="t-api")
+
+
+def submitting(worker: RunStore, at_ns: int) -> None:
+    for kind in (Kind.JOB_STARTED, Kind.SUBMITTING):
+        worker.note(run(), events=(Event(kind, at_ns, attempt=int(kind is Kind.SUBMITTING)),))
+    worker.flush(5)
+
+
+def test_a_death_ends_no_job_that_lives_elsewhere(make: Make, client: Any) -> None:
+    api, worker = make(), make()
+    begun(api)
+    api.flush(5)
+    submitting(worker, time.time_ns())
+    api.note(run(), opened=(opened(names.FINISH, "process-0", time.time_ns()),), urgent=True)
+    api.flush(5)
+    worker.writer.bury(client, "7", "process-0", time.time_ns())
+    record = record_of(client)
+    assert record.ledger.times().state is State.PROVIDER_SUBMIT
+    assert record.open == {}
+    assert record.incomplete == []
+
+
+def test_what_is_written_for_the_dead_names_them(make: Make, client: Any) -> None:
+    exporter = Exporter()
+    api, other = make(), make(emit=exporter)
+    begun(api)
+    api.note(run(), opened=(opened(names.FINISH, "process-0", time.time_ns()),), urgent=True)
+    api.flush(5)
+    Settler(other, exporter)._bury_one(client, "process-0", time.time_ns())
+    (span,) = exporter.named(names.FINISH)
+    told = span.resource.attributes
+    assert (told["service.name"], told["service.instance.id"]) == ("t-api", "process-0")
+
+
+def test_what_comes_while_a_span_is_on_its_way_has_it_written_again(make: Make) -> None:
+    taken: list[tuple[ReadableSpan, Callable[[bool], None]]] = []
+
+    def later(span: ReadableSpan, done: Callable[[bool], None] | None = None) -> None:
+        if done is not None:
+            taken.append((span, done))
+
+    store, other = make(), make()
+    Settler(store, later)
+    begun(store)
+    submitting(store, time.time_ns())
+    store.note(run(), events=(Event(Kind.SUBMITTED, time.time_ns(), attempt=1),), urgent=True)
+    store.flush(5)
+    read_ns = time.time_ns()
+    ended(store)
+    (first, done) = eventually(lambda: taken)[0]
+    other.note(run(), events=(Event(Kind.PROVIDER_DONE, read_ns),), urgent=True)
+    assert other.flush(5)
+    done(True)
+    (second, done) = eventually(lambda: len(taken) == 2 and taken)[1]
+    done(True)
+    assert second.context == first.context
+    time_of = names.TIMES[State.FINISH.value]
+    assert attributes(first)[time_of] == 0 < attributes(second)[time_of]
+    assert other.too_late == 0
+
+
+def test_one_that_cannot_be_taken_holds_up_no_other(
+    make: Make, client: Any, swallowed: list[Any]
+) -> None:
+    client.rpush(KEY + "run:9", "no hash")
+    client.zadd(KEY + "settling", {"9#1-ab": 1})
+    exporter = Exporter()
+    store = make(emit=exporter)
+    begun(store)
+    ended(store)
+    eventually(lambda: exporter.named(names.RUN))
+    assert client.zscore(KEY + "settling", "9#1-ab") > time.time()
+    assert {where for where, _ in swallowed} == {"a run's span"}
+
+
+def test_a_link_that_is_none_is_left_out(make: Make) -> None:
+    exporter = Exporter()
+    store = make(emit=exporter)
+    begun(store)
+    store.note(run(), links=(("no hex", "at all", "chain"),), urgent=True)
+    ended(store)
+    (span,) = eventually(lambda: exporter.named(names.RUN))
+    assert span.links == ()
+
+
+def test_a_lost_answer_loses_no_wait(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    exporter = Exporter()
+    store = make(emit=exporter)
+    begun(store)
+    store.note(run(), events=(Event(Kind.ENQUEUED, time.time_ns()),), urgent=True)
+    store.flush(5)
+    lost: list[bool] = []
+    execute = Pipeline.execute
+
+    def losing(pipe: Any, *args: Any, **kwargs: Any) -> Any:
+        watched = bool(pipe.watching)
+        answer = execute(pipe, *args, **kwargs)
+        if watched and not lost:
+            lost.append(True)
+            raise redis.TimeoutError("no answer")
+        return answer
+
+    monkeypatch.setattr("gentrace.runtime.runs.connection.PAUSE_S", 0.1)
+    monkeypatch.setattr(Pipeline, "execute", losing)
+    store.note(run(), events=(Event(Kind.JOB_STARTED, time.time_ns()),), urgent=True)
+    eventually(lambda: exporter.named(names.QUEUE_WAIT))
+    assert lost
+    assert store.lost == 0
+
+
+def test_a_record_of_a_later_version_is_left_to_those_who_can_read_it(
+    make: Make, client: Any
+) -> None:
+    exporter = Exporter()
+    store = make(emit=exporter)
+    begun(store)
+    store.flush(5)
+    theirs = {"record": "{}", "version": "99"}
+    client.hset(KEY + "run:7", mapping=theirs)
+    member = f"7#1-{0xABC:032x}"
+    client.zadd(KEY + "settling", {member: 1})
+    store.note(run(), status="completed", urgent=True)
+    assert store.flush(5)
+    assert client.hget(KEY + "run:7", "record") == "{}"
+    assert store.misses("7")
+    assert store.lost == 1
+    now_s = redis_time(client)
+    assert Settler(store, exporter).leases.claim(client, member, now_s) is None
+    assert client.zscore(KEY + "settling", member) == pytest.approx(now_s + leases.LEASE_S)
+    assert exporter.named(names.RUN) == []
+
+
+def test_an_end_is_told_though_redis_was_emptied_and_somebody_said_more(
+    make: Make, client: Any
+) -> None:
+    exporter = Exporter()
+    store, other = make(emit=exporter), make()
+    begun(store)
+    ended(store, "failed")
+    store.flush(5)
+    client.flushall()
+    other.note(run(), stage="queued", urgent=True)
+    assert other.flush(5)
+    (span,) = eventually(lambda: exporter.named(names.RUN))
+    assert attributes(span)[names.OUTCOME] == "failed"
+    assert "store" in attributes(span)[names.INCOMPLETE]
+
+
+def test_a_clock_that_is_ahead_takes_nothing_before_its_time(
+    make: Make, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporter = Exporter()
+    one, ahead = make(), make()
+    begun(one)
+    ended(one, "failed")
+    one.flush(5)
+    settler = Settler(ahead, exporter)
+    monkeypatch.setattr(time, "time", lambda: 4e9)
+    settler.settle(client)
+    assert exporter.named(names.RUN) == []
+
+
+def test_what_does_not_reach_redis_before_the_end_is_said(
+    make: Make, redis_server: RedisServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = make()
+    begun(store)
+    store.flush(5)
+    store.thread.connection._paused_until = time.monotonic() + 60
+    store.note(run(), status="completed", urgent=True)
+    store.stop(0.1)
+    assert store.lost == 1
+    assert "1 changes of 1 generations did not reach the run store" in capsys.readouterr().err
+
+
+async def test_all_reads_together_wait_no_longer_than_one(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gentrace.runtime.runs.reads.READ_TIMEOUT_S", 0.1)
+    store = make()
+    store.thread.ask(lambda _client: time.sleep(1))
+    begun_s = time.monotonic()
+    until = store.runs.patience()
+    assert await store.runs.find("7", until) is None
+    assert await store.runs.look_again("7", until) is None
+    assert await store.runs.find_by_trace(5, until) is None
+    assert time.monotonic() - begun_s < 0.2
+
+
+async def test_who_waits_comes_before_the_background(make: Make) -> None:
+    begun(make())
+    store = make()
+    order: list[int] = []
+    for number in range(200):
+        store.thread.ask(lambda _client, n=number: (time.sleep(0.002), order.append(n)))
+    await store.runs.find("7")
+    assert len(order) < 100
+
+
+def test_a_run_is_fetched_once_at_a_time(make: Make) -> None:
+    store = make()
+    store.thread.ask(lambda _client: time.sleep(0.2))
+    for _ in range(50):
+        store.runs.prefetch("7", fresh=True)
+    assert len(store.thread._asked) <= 2
+    assert store.flush(5)
+    assert not store.runs._fetching
