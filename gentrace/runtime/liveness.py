@@ -120,6 +120,11 @@ class Liveness:
             awaited.provider_status = status or awaited.provider_status
             awaited.progress = progress if progress is not None else awaited.progress
 
+    def answered(self, generation_id: str) -> None:
+        """... or has, in words that say nothing of its status."""
+        with self._lock:
+            self._of(generation_id).asking_since = ""
+
     def poll_failed(self, generation_id: str, error: str) -> None:
         """... or has not; ``error`` is the type of what was raised."""
         with self._lock:

@@ -124,7 +124,7 @@ DAY = {
         asking("SESSION1"), tries=2, requeues=1, attempts=2, wait_reason="account_auth_failure"
     ),
     "cancelled": Fate(
-        asking("NEVERRENDER"), "cancelled", polls=2, spent={State.PROVIDER_RUN: GRACE_S - CLOSE_S}
+        asking("NEVERRENDER"), "cancelled", polls=1, spent={State.PROVIDER_RUN: GRACE_S - CLOSE_S}
     ),
     "overtaken": Fate(asking("SLOWRENDER in haste")),
     "retried_at_once": Fate(asking("BADPROMPT1 now"), tries=2, attempts=2),

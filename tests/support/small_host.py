@@ -27,7 +27,7 @@ ROUTE = "/api/v1/generations"
 UVICORN = (str(BIN / "uvicorn"), APP)
 ARQ = (str(BIN / "arq"), WORKER)
 FINAL = frozenset({"completed", "failed", "cancelled"})
-SETTLED_S = 0.8  # the host's auto-retry turns `failed` back within a tenth of that
+SETTLED_S = 1.6  # the host's auto-retry turns `failed` back within a tenth of that
 
 Env = Mapping[str, str]
 Generation = dict[str, Any]

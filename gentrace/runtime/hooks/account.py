@@ -85,7 +85,7 @@ class AccountHook(_InAJob):
     def settle(self, state: Observed) -> None:
         reset = state.detail.get("reset")
         if reset is not None:
-            selecting.reset(reset)
+            context.leave(reset)
         super().settle(state)
 
 

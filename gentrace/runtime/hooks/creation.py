@@ -178,7 +178,7 @@ class CreateHook(BaseHook):
 
     def settle(self, state: Observed) -> None:
         state.detail["creation"].over = True
-        creating.reset(state.detail["reset"])
+        context.leave(state.detail["reset"])
         run, span = state.run, state.span
         super().settle(state)
         if run is not None and run.generation_id is None and span is not None:

@@ -75,7 +75,7 @@ class LookupHook(BaseHook):
     def settle(self, state: Observed) -> None:
         reset = state.detail.get("reset")
         if reset is not None:
-            probe.reset(reset)
+            context.leave(reset)
         super().settle(state)
 
 
@@ -99,4 +99,4 @@ class CacheWriteHook(BaseHook):
         trace.get_current_span().add_event(names.EVENT_CACHE, attributes)
 
     def settle(self, state: Observed) -> None:
-        probe.reset(state.detail["reset"])
+        context.leave(state.detail["reset"])

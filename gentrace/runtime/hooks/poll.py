@@ -117,6 +117,8 @@ class CheckStatusHook(PollHook):
 
     def after(self, state: Observed, call: Call, result: Any) -> None:
         status = self.text("status", call, result)
+        if status is None and state.run is not None and state.run.generation_id is not None:
+            self.engine.liveness.answered(state.run.generation_id)
         if status is None or state.run is None:
             return
         run = _newest(state.run)

@@ -132,5 +132,5 @@ class AdapterHook(BaseHook):
         return state
 
     def settle(self, state: Observed) -> None:
-        adapting.reset(state.detail["reset"])
+        context.leave(state.detail["reset"])
         super().settle(state)
