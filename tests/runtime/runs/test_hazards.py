@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import redis
-from redis.client import Pipeline
 from opentelemetry.sdk.trace import ReadableSpan
+from redis.client import Pipeline
 
 from gentrace.core import names
 from gentrace.core.times import Event, Kind, State
