@@ -11,7 +11,15 @@ from dataclasses import dataclass, replace
 from gentrace.core import names
 from gentrace.core.times import Event, Kind, State
 from gentrace.runtime.runs.change import Change
-from gentrace.runtime.runs.record import MAX_OPEN, STAGES, UNCHANGED, Record, run_span_id
+from gentrace.runtime.runs.record import (
+    MAX_OPEN,
+    STAGES,
+    UNCHANGED,
+    Record,
+    root_id,
+    run_span_id,
+    trace_after,
+)
 from gentrace.runtime.runs.status import Settling
 
 _MAX_PROCESSES = 32
@@ -114,10 +122,10 @@ def _next(record: Record, change: Change, rules: Settling) -> Record:
     number = max(record.number + 1, change.number)
     begun = _begun(record.generation_id, change, number)
     begun.incomplete.clear()
-    if not begun.trace:  # seen by a process that knows no trace of it
-        begun.trace, begun.parent, begun.flags = record.trace, record.parent, record.flags
-    if begun.trace == record.trace:
-        begun.root = change.root or record.root
+    if begun.trace in ("", record.trace):
+        # Told by a process that did not know of the end: the run gets a trace of its own here.
+        begun.trace, begun.flags = trace_after(record.trace, number), record.flags
+        begun.parent = begun.root = root_id(begun.trace)
     kept = (names.OPERATION, names.PROVIDER, names.MODEL, names.USER_ID, names.GENERATION_HASH)
     begun.facts = {name: record.facts[name] for name in kept if name in record.facts}
     why = names.LINK_PREVIOUS if record.outcome == names.FAILED else names.LINK_REOPENED
@@ -133,7 +141,8 @@ def _take(record: Record, change: Change, rules: Settling) -> None:
     record.heard[change.instance] = max(change.at_ns, record.heard.get(change.instance, 0))
     if change.instance not in record.processes and len(record.processes) < _MAX_PROCESSES:
         record.processes.append(change.instance)
-    if change.trace in ("", record.trace) and change.parent:
+    elsewhere = "" if change.trace in ("", record.trace) else change.trace
+    if not elsewhere and change.parent:
         record.parent = change.parent
     for given in change.events:
         if given.kind is Kind.PROVIDER_DONE and change.polled in record.replaced:
@@ -161,7 +170,7 @@ def _take(record: Record, change: Change, rules: Settling) -> None:
             record.links.append(link)
     for span in change.opened:
         if span.span_id in record.open or len(record.open) < MAX_OPEN:
-            record.open[span.span_id] = span
+            record.open[span.span_id] = replace(span, trace=span.trace or elsewhere)
     for span_id in change.closed:
         record.open.pop(span_id, None)
     if change.enqueued:
@@ -169,7 +178,7 @@ def _take(record: Record, change: Change, rules: Settling) -> None:
     record.root = record.root or change.root
     since_ns = change.events[0].at_ns if change.events else change.at_ns
     for held, span_id in ((record.anchors, change.anchor), (record.executed, change.executed)):
-        if span_id:
+        if span_id and not elsewhere:
             held[:] = sorted([*held, (since_ns, span_id)])[-_MAX_ANCHORS:]
     record.coming.pop(change.buried, None)
     if change.not_coming:

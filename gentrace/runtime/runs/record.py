@@ -178,3 +178,13 @@ def fields_of(record: Record) -> dict[str, str]:
 def run_span_id(trace: str, number: int) -> str:
     """The run span's id, the same whoever writes it and however often."""
     return hashlib.sha256(f"{trace}:{number}".encode()).hexdigest()[:16]
+
+
+def trace_after(trace: str, number: int) -> str:
+    """The trace of a run that the store begins after another, the same whoever begins it."""
+    return hashlib.sha256(f"{trace}:{number}:after".encode()).hexdigest()[:32]
+
+
+def root_id(trace: str) -> str:
+    """The root span's id of a trace that the store begins."""
+    return hashlib.sha256(f"{trace}:root".encode()).hexdigest()[:16]

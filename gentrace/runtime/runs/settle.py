@@ -50,6 +50,9 @@ class Settler:
     def _written(self, written: Written) -> None:
         record = written.record
         if record.flags & 1:
+            root = spans.root_span(record) if written.begun else None
+            if root is not None:
+                self._emit(root)
             for span in spans.wait_spans(record, written.waits, written.polls):
                 self._emit(span)
         due_ns = record.due_ns(self.store.writer.rules)

@@ -20,7 +20,7 @@ from gentrace.core import names
 from gentrace.core.times import State
 from gentrace.runtime.export.scrubbing import OWN_SCOPE, OfAnother
 from gentrace.runtime.runs.ledger import Stay
-from gentrace.runtime.runs.record import STAGES, OpenSpan, Record, run_span_id
+from gentrace.runtime.runs.record import STAGES, OpenSpan, Record, root_id, run_span_id
 
 WAITS = {
     State.QUEUE: names.QUEUE_WAIT,
@@ -71,6 +71,25 @@ def run_span(record: Record) -> ReadableSpan:
         attributes,
         links=[link for link in (_link(*given) for given in record.links) if link],
         status=status,
+    )
+
+
+def root_span(record: Record) -> ReadableSpan | None:
+    """The root of a trace that the store began: the status that took the generation up again.
+
+    None where the process that saw it began the trace itself.
+    """
+    if record.root != root_id(record.trace):
+        return None
+    start_ns = record.ledger.times().start_ns
+    return _span(
+        record,
+        names.STATUS_CHANGE,
+        record.root,
+        "",
+        (start_ns, start_ns),
+        {names.GENERATION_ID: record.generation_id, names.STATUS: record.status},
+        links=[link for link in (_link(*given) for given in record.links) if link],
     )
 
 

@@ -34,12 +34,14 @@ class Written:
         waits: what the run spent between its events, as far as this write made it certain.
         polls: how often the provider was asked in the wait for it that is over.
         too_late: changes that came when the span of their run was written already.
+        begun: the run began with it, after another.
     """
 
     record: Record
     waits: Sequence[Stay] = ()
     polls: int = 0
     too_late: int = 0
+    begun: bool = False
 
 
 @dataclass(slots=True)
@@ -51,6 +53,7 @@ class _Applied:
     waits: list[Stay] = field(default_factory=list[Stay])
     taken: bool = False
     too_late: int = 0
+    begun: bool = False
 
 
 class Writer:
@@ -106,7 +109,7 @@ class Writer:
                 self.put(pipe, name, record)
                 self._index(pipe, record, had_open)
                 if executed(pipe):
-                    return Written(record, waits, polls, applied.too_late)
+                    return Written(record, waits, polls, applied.too_late, applied.begun)
         raise TimeoutError(f"{TRIES} other writes came in between")
 
     def read_as_is(self, client: Any, name: str) -> tuple[Record | None, bool]:
@@ -127,7 +130,7 @@ class Writer:
             all_of_it.taken = all_of_it.taken or applied.taken
             all_of_it.too_late += applied.too_late
             if applied.before is not None:
-                known = set()
+                known, all_of_it.begun = set(), True
                 all_of_it.before += [applied.before] * (not applied.before.written)
         record = all_of_it.record
         if record is not None:

@@ -115,6 +115,39 @@ def test_one_that_cannot_be_taken_holds_up_no_other(
     assert {where for where, _ in swallowed} == {"a run's span"}
 
 
+def test_a_run_after_an_end_that_its_process_did_not_know_of_has_its_own_trace(
+    make: Make, client: Any
+) -> None:
+    """A bulk update, or a process that has just begun, takes up what ended elsewhere."""
+    exporter = Exporter()
+    store, other = make(emit=exporter), make(emit=exporter)
+    begun(store)
+    ended(store, "failed")
+    (first,) = eventually(lambda: exporter.named(names.RUN))
+    other.note(run(), status="pending", urgent=True)  # in the trace that it knows
+    told = {"anchor": "cc" * 8, "opened": (opened(names.FINISH, "process-1", time.time_ns()),)}
+    other.note(run(), events=(Event(Kind.ENQUEUED, time.time_ns()),), urgent=True, **told)
+    other.flush(5)
+    assert [span.trace for span in record_of(client).open.values()] == [f"{0xABC:032x}"]
+    other.note(run(), events=(Event(Kind.JOB_STARTED, time.time_ns()),), urgent=True)
+    other.note(run(), status="completed", urgent=True)
+    (_, second) = eventually(lambda: len(found := exporter.named(names.RUN)) == 2 and found)
+    (root,) = exporter.named(names.STATUS_CHANGE)
+    assert first.context is not None
+    assert second.context is not None
+    assert root.context is not None
+    assert second.context.trace_id == root.context.trace_id != first.context.trace_id
+    assert root.parent is None
+    assert second.parent is not None
+    assert second.parent.span_id == root.context.span_id
+    assert [link.context.span_id for link in root.links] == [first.context.span_id]
+    waits = exporter.named(names.QUEUE_WAIT)
+    assert {wait.parent.span_id for wait in waits if wait.parent} == {root.context.span_id}
+    known = store.runs._read(client, "7")
+    assert known is not None
+    assert (known.number, known.trace_id) == (2, second.context.trace_id)
+
+
 def test_a_link_that_is_none_is_left_out(make: Make) -> None:
     exporter = Exporter()
     store = make(emit=exporter)
