@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from gentrace.core.profile import Profile
 from gentrace.core.settings import Settings
 from gentrace.runtime.arrivals import Arrivals
-from gentrace.runtime.export.pipeline import Pipeline
+from gentrace.runtime.export.pipeline import EXIT_DEADLINE_S, Pipeline
 from gentrace.runtime.guard import Guard
 from gentrace.runtime.liveness import Liveness
 from gentrace.runtime.process import Process
@@ -17,6 +18,9 @@ from gentrace.runtime.runs.status import StatusChange
 from gentrace.runtime.runs.store import RunStore
 from gentrace.runtime.tracing import Tracing
 from gentrace.runtime.wrapping import Wrapper, replace
+
+_STORE_S = (0.3, 1.0)
+"""The run store's share of an exit: at least, and where time is left."""
 
 
 @dataclass(slots=True)
@@ -75,6 +79,8 @@ class Engine:
 
     def close(self) -> None:
         """See everything out; at most the pipeline's deadline."""
-        self.store.flush(0.3)
-        self.pipeline.shutdown()
-        self.store.stop(0.3)
+        begun = time.monotonic()
+        self.store.flush(_STORE_S[0])
+        self.pipeline.shutdown()  # the store goes on writing meanwhile
+        left_s = EXIT_DEADLINE_S - (time.monotonic() - begun)
+        self.store.stop(min(max(left_s, _STORE_S[0]), _STORE_S[1]))

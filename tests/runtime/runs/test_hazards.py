@@ -125,8 +125,9 @@ def test_a_run_after_an_end_that_its_process_did_not_know_of_has_its_own_trace(
     ended(store, "failed")
     (first,) = eventually(lambda: exporter.named(names.RUN))
     other.note(run(), status="pending", urgent=True)  # in the trace that it knows
-    told = {"anchor": "cc" * 8, "opened": (opened(names.FINISH, "process-1", time.time_ns()),)}
-    other.note(run(), events=(Event(Kind.ENQUEUED, time.time_ns()),), urgent=True, **told)
+    queued = Event(Kind.ENQUEUED, time.time_ns())
+    left = opened(names.FINISH, "process-1", time.time_ns())
+    other.note(run(), events=(queued,), anchor="cc" * 8, opened=(left,), urgent=True)
     other.flush(5)
     assert [span.trace for span in record_of(client).open.values()] == [f"{0xABC:032x}"]
     other.note(run(), events=(Event(Kind.JOB_STARTED, time.time_ns()),), urgent=True)
