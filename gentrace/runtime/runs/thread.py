@@ -17,7 +17,7 @@ from typing import Any
 
 from gentrace.runtime import notices
 from gentrace.runtime.runs.change import Change
-from gentrace.runtime.runs.connection import PAUSE_S, Connection, Where
+from gentrace.runtime.runs.connection import PAUSE_S, Connection, Where, is_outage
 
 MAX_WAITING = 10_000
 GATHER_S = 0.1
@@ -53,6 +53,7 @@ class StoreThread:
     def _renew(self) -> None:
         self._wake = threading.Condition()
         self._asked: deque[Work] = deque()
+        self._later: deque[Work] = deque()
         self._changes: OrderedDict[str, list[Change]] = OrderedDict()
         self._waiting = 0
         self._first = 0.0
@@ -63,23 +64,35 @@ class StoreThread:
 
     # -- from the host's threads -----------------------------------------------------------
     def put(self, work: Work, generation_id: str) -> None:
-        """Have something of that generation written next.
+        """Have something of that generation written next, or when Redis answers again.
 
-        Where Redis has no room for it or does not answer, that counts as a change that was lost.
+        Where Redis has no room for it, that counts as a change that was lost.
         """
 
-        def unless_full(client: Any) -> None:
-            written = False
+        def writing(client: Any) -> None:
+            if client is None:
+                if self.connection.paused:
+                    self._keep(writing, generation_id)
+                return
             try:
-                if client is not None and not self.connection.too_full(client):
+                if self.connection.too_full(client):
+                    self.drop(generation_id, 1)
+                else:
                     work(client)
-                    written = True
-            finally:
-                if not written:
-                    with self._wake:
-                        self.drop(generation_id, 1)
+            except Exception as exc:
+                if is_outage(exc):
+                    self._keep(writing, generation_id)
+                else:
+                    self.drop(generation_id, 1)
+                raise
 
-        self.ask(unless_full)
+        self.ask(writing)
+
+    def _keep(self, work: Work, generation_id: str) -> None:
+        if len(self._later) < MAX_WAITING:
+            self._later.append(work)
+        else:
+            self.drop(generation_id, 1)
 
     def ask(self, work: Work, *, first: bool = False) -> None:
         """Have it done next; it is given None while there is no Redis to ask.
@@ -174,7 +187,7 @@ class StoreThread:
             self._changes.clear()
             for generation_id, count in left.items():
                 self.drop(generation_id, count)
-        if left:
+        if left and not self.connection.troubled:  # else that has been said
             notices.say_once(
                 "store left",
                 f"{sum(left.values())} changes of {len(left)} generations did not reach the run "
@@ -243,6 +256,10 @@ class StoreThread:
 
     def _do_regular(self, client: Any) -> None:
         self._next_regular = time.monotonic() + PAUSE_S
+        if client is not None:
+            with self._wake:
+                self._asked.extend(self._later)
+                self._later.clear()
         self.hurry(self._regular(client))
 
     def _guarded(self, work: Work) -> bool:

@@ -93,6 +93,7 @@ def test_what_comes_while_a_span_is_on_its_way_has_it_written_again(make: Make) 
     other.note(run(), events=(Event(Kind.PROVIDER_DONE, read_ns),), urgent=True)
     assert other.flush(5)
     done(True)
+    store.thread.hurry(0)
     (second, done) = eventually(lambda: len(taken) == 2 and taken)[1]
     done(True)
     assert second.context == first.context
@@ -234,6 +235,19 @@ def test_a_clock_that_is_ahead_takes_nothing_before_its_time(
     monkeypatch.setattr(time, "time", lambda: 4e9)
     settler.settle(client)
     assert exporter.named(names.RUN) == []
+
+
+def test_what_redis_did_not_take_is_put_when_it_answers(
+    make: Make, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make()
+    begun(store)
+    store.flush(5)
+    store.thread.connection._paused_until = time.monotonic() + 0.3
+    store.learn("asset", "12", "7")
+    assert not client.exists(KEY + "alias:asset:12")
+    eventually(lambda: client.get(KEY + "alias:asset:12") == "7", 8)
+    assert not store.misses("7")
 
 
 def test_what_does_not_reach_redis_before_the_end_is_said(
