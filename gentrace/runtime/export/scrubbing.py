@@ -29,6 +29,7 @@ _KEY_BYTES = 32
 # for one is among it.
 _TEXT = re.compile(r"\s|%[0-9A-Fa-f]{2}|[^\x00-\x7f]")
 _PLAIN_NAME = re.compile(r"(?:[A-Z]{3,}|enqueue) [!-~]+")
+_OUR_EVENTS = ("generation.", "gentrace.", "exception.", "code.")
 _OUTLINES = frozenset({"db.statement", "db.query.text"})
 
 
@@ -105,14 +106,16 @@ def _has_texts(
     name: str, status: Status, attributes: dict[str, Any], events: Iterable[Event]
 ) -> bool:
     """Whether a reader who does not know us could not tell that no private text is in it."""
-    if _is_text(name) and not _PLAIN_NAME.fullmatch(name):
-        return True
-    if _is_text(status.description):
+    if status.description or (_is_text(name) and not _PLAIN_NAME.fullmatch(name)):
         return True
     if any(_is_text(value) for key, value in attributes.items() if key not in _OUTLINES):
         return True
     return any(
-        _is_text(event.name) or any(map(_is_text, (event.attributes or {}).values()))
+        _is_text(event.name)
+        or any(
+            _is_text(value) or not key.startswith(_OUR_EVENTS)
+            for key, value in (event.attributes or {}).items()
+        )
         for event in events
     )
 
