@@ -199,7 +199,7 @@ def test_what_gentrace_would_not_scrub_passes_unchanged(collector_server: Collec
     attributes = {
         "generation.id": "1234",
         "generation.hash": "0123456789abcdef" * 4,
-        "generation.code.version": "c0ffee" * 6 + "abcd+dirty",
+        "generation.code.version": "deadbeef" * 5 + "+dirty",
         "generation.provider.job_id": "0123456789abcdef" * 4,
         "generation.tries": 2,
         "gentrace.processes": ["a1b2", "c3d4"],
