@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -14,9 +13,9 @@ import pytest
 
 from tests.support import collector_files
 from tests.support.otlp_receiver import Span
+from tests.support.unscrubbed import PROMPT, a_span, pairs, send
 from tools.servers import CollectorServer, JaegerServer
 
-PROMPT = "a marmaladefactory below the velvetastronomer"
 FOREIGN = "雨中的灯塔"
 PRIVATE = {
     "prompt": PROMPT,
@@ -41,55 +40,6 @@ WORDS = [
 OPEN = ("generation.error.code", "generation.job.reason", "error.type", "http.route")
 IDS = ("generation.provider.job_id", "generation.hash", "generation.code.version")
 """Where forty hexadecimal digits are an id and no key."""
-numbers = count(int(time.time()) << 16)
-
-
-def typed(value: Any) -> dict[str, Any]:
-    """OTLP JSON's AnyValue."""
-    match value:
-        case bool():
-            return {"boolValue": value}
-        case int():
-            return {"intValue": str(value)}
-        case list():
-            return {"arrayValue": {"values": [typed(each) for each in value]}}  # pyright: ignore
-        case _:
-            return {"stringValue": str(value)}
-
-
-def pairs(**attributes: Any) -> list[dict[str, Any]]:
-    """Attributes as OTLP JSON has them; `__` stands for a dot."""
-    return [
-        {"key": key.replace("__", "."), "value": typed(value)} for key, value in attributes.items()
-    ]
-
-
-def a_span(name: str, trace_id: str, **more: Any) -> dict[str, Any]:
-    """A span of a second, in OTLP JSON."""
-    start = time.time_ns()
-    return {
-        "traceId": trace_id,
-        "spanId": f"{next(numbers):016x}",
-        "name": name,
-        "kind": 1,
-        "startTimeUnixNano": str(start),
-        "endTimeUnixNano": str(start + 1_000_000_000),
-        **more,
-    }
-
-
-def send(collector: CollectorServer, spans: list[dict[str, Any]], **resource: Any) -> None:
-    """Send them as a host would that scrubs nothing."""
-    scope = {"name": "gentrace", "attributes": pairs(told=PROMPT)}
-    block = {
-        "resource": {"attributes": pairs(**{"service__name": "redaction", **resource})},
-        "scopeSpans": [{"scope": scope, "spans": spans}],
-    }
-    answer = httpx.post(
-        f"{collector.otlp_http}/v1/traces", json={"resourceSpans": [block]}, trust_env=False
-    )
-    assert answer.is_success, answer.text
-    assert not answer.json().get("partialSuccess")
 
 
 def kept(collector: CollectorServer, trace_id: str, wanted: int) -> list[Span]:
