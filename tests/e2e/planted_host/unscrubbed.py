@@ -19,6 +19,7 @@ def the_text(_self: Any, text: str, *_prompts: Any) -> str:
     return text
 
 
-Scrubber.attribute = Scrubber.on_event = Scrubber.mark = as_it_is
-Scrubber.text = Scrubber.without_prompts = the_text
+scrubber: Any = Scrubber
+scrubber.attribute = scrubber.on_event = scrubber.mark = as_it_is
+scrubber.text = scrubber.without_prompts = the_text
 app, WorkerSettings = planted.app, planted.WorkerSettings
