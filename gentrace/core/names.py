@@ -239,6 +239,12 @@ INCOMPLETE = _attribute(
     "run, process_generation",
     "what is missing: store, worker_died, adopted, status, clock",
 )
+SCRUBBED = _attribute(
+    "gentrace.scrubbed",
+    "boolean",
+    "spans with texts or links",
+    "their texts have passed a scrubber that works; the Collector masks others' texts as a whole",
+)
 LOG_EVENTS_LEFT_OUT = _attribute(
     "gentrace.log_events.left_out",
     "int",
