@@ -199,6 +199,8 @@ def jaeger(failed: Failed | None = None, max_traces: int = 100_000) -> Generator
             used = {"query.http-server": query, **others}
             flags = [f"--{name}.host-port={HOST}:{port}" for name, port in used.items()]
             flags += [f"--{name}={HOST}:0" for name in JAEGER_UNUSED]
+            # With its 2,000 it drops spans of a big burst after it has answered that it has them.
+            flags += ["--collector.queue-size=100000"]
             return [str(program), *flags, f"--memory.max-traces={max_traces}"]
 
         def ready(query: int) -> bool:

@@ -196,8 +196,7 @@ def test_which_source_is_opened(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="GENTRACE_SOURCE"):
         open_source("", env).is_empty()
     assert not open_source(str(file), env).is_empty()
-    with pytest.raises(SourceError, match="only files"):
-        open_source("http://localhost:16686", env)
+    assert open_source("http://localhost:16686", env).description == "Jaeger http://localhost:16686"
 
 
 @pytest.mark.parametrize(
@@ -205,7 +204,7 @@ def test_which_source_is_opened(tmp_path: Path) -> None:
 )
 def test_an_empty_spool_while_spans_go_elsewhere(tmp_path: Path, name: str) -> None:
     env = {"GENTRACE_SPOOL": str(tmp_path), name: "http://jaeger.local:4318"}
-    with pytest.raises(SourceError, match="--source FOLDER") as caught:
+    with pytest.raises(SourceError, match=r"--source http://jaeger\.local:16686`") as caught:
         open_source("", env)
     assert caught.value.exit_code == 3
     traces.write(tmp_path / "spans-a.jsonl", traces.completed())

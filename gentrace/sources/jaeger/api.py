@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from gentrace.core.errors import SourceError
-from gentrace.sources.jaeger import decoded
+from gentrace.sources.jaeger import decoded, own_json
 from gentrace.sources.jaeger.bodies import as_list, as_object
 from gentrace.sources.jaeger.client import DAMAGED, Answer, Client
 from gentrace.sources.jaeger.decoded import Decoded
@@ -106,7 +106,8 @@ class Api:
             answer = self._client.get(path, {"raw_traces": "true", "rawTraces": "true"})
             return self._spans_v3(answer, path)
         path = f"{V1}/traces/{trace_id}"
-        return decoded.together(self._traces_v1(self._client.get(path), path))
+        raw = self._traces_v1(self._client.get(path), path)
+        return decoded.together(own_json.of_v1(trace) for trace in raw)
 
     def _search_v3(self, query: Query) -> Decoded:
         answer = self._client.get(f"{V3}/traces", v3(query))
@@ -118,14 +119,15 @@ class Api:
         answer = self._client.get(f"{V1}/traces", v1(query))
         if "search depth" in answer.message and query.limit > 1:
             return self._search_v1(query.smaller())
-        found = self._traces_v1(answer, f"{V1}/traces")
+        raw = self._traces_v1(answer, f"{V1}/traces")
         if not self.has_v3:
-            return decoded.together(found)
-        ids = decoded.trace_ids(span for part in found for span in part)
-        whole = {id_: self.trace(id_) for id_ in ids}
-        # One that has gone since v1 found it is given as v1 gave it.
-        gone = [part for part in found if part and not whole[part[0].trace_id]]
-        return decoded.together([*whole.values(), *gone])
+            return decoded.together(own_json.of_v1(trace) for trace in raw)
+        found: list[Decoded] = []
+        for trace in raw:
+            whole = self.trace(own_json.trace_id(trace))
+            # One that has gone since v1 found it is given as v1 gave it.
+            found.append(whole or own_json.of_v1(trace))
+        return decoded.together(found)
 
     def _spans_v3(self, answer: Answer, asked: str) -> Decoded:
         if answer.status == 404:
@@ -146,13 +148,13 @@ class Api:
         except (ValueError, TypeError, RecursionError):
             raise self._client.strange(_as_other_json(answer), asked) from None
 
-    def _traces_v1(self, answer: Answer, asked: str) -> list[Decoded]:
+    def _traces_v1(self, answer: Answer, asked: str) -> list[Any]:
         if answer.status == 404 and answer.objects is not None:
             return []
-        try:
-            return [decoded.of_v1(trace) for trace in self._listed(answer, "data", asked)]
-        except ValueError:
-            raise self._client.strange(_as_other_json(answer), asked) from None
+        listed = self._listed(answer, "data", asked)
+        if not all(own_json.is_trace(trace) for trace in listed):
+            raise self._client.strange(_as_other_json(answer), asked)
+        return listed
 
     def _listed(self, answer: Answer, key: str, asked: str) -> list[Any]:
         if not answer.found:
