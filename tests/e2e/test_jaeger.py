@@ -1,15 +1,24 @@
-"""A real Jaeger shows the generation's trace, found by its id."""
+"""A real Jaeger has each generation's trace, found by its id, span for span as it was sent."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
+from gentrace.core import names
+from gentrace.core.spans import Span, Trace
+from gentrace.sources.otlp_files import OtlpFiles
 from tests.e2e import reading
+from tests.support import jaegers
+from tests.support.programs import BIN, run
+from tests.support.recording import recorder
 from tests.support.small_host import small_host
 from tools.servers import JaegerServer
 
@@ -58,3 +67,119 @@ def test_jaeger_finds_the_whole_trace_by_the_generations_id(
         (root,) = [span for span in trace["spans"] if not span["references"]]
         assert root["operationName"] == reading.SERVER_SPAN
     assert len(seen) == len(ids)
+
+
+FATES = ("fine", "RETRYFILTER1", "BADPROMPT", "fine", "BOOM1", "fine", "FILTER", "fine")
+RARE = {11: "CONC1", 45: "SESSION1", 101: "CONC1"}  # an account that they take out is out a while
+MANY = 200
+
+
+def as_jaeger_keeps(span: Span) -> Span:
+    """Jaeger 1 drops the attributes of links; nothing else is lost."""
+    return replace(span, links=tuple(replace(link, attributes={}) for link in span.links))
+
+
+def of_generations(traces: list[Trace]) -> dict[str, set[str]]:
+    """The traces of each generation, by their ids."""
+    found: dict[str, set[str]] = {}
+    for trace in traces:
+        for span in trace.spans:
+            if (id_ := span.text(names.GENERATION_ID)) is not None:
+                found.setdefault(id_, set()).add(trace.trace_id)
+    return found
+
+
+def counts(traces: dict[str, Trace]) -> dict[str, int]:
+    """How many spans each has."""
+    return {trace_id: len(trace.spans) for trace_id, trace in traces.items()}
+
+
+def over(spans: list[Any]) -> bool:
+    """Whether every run has its span, which is written once its end has settled."""
+    return sum(span["name"] == names.RUN for span in spans) >= MANY
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a host exported: its generations, and the file of all that went by to Jaeger."""
+
+    ids: list[str]
+    file: Path
+    traces: dict[str, Trace]
+
+
+@pytest.fixture(scope="module")
+def sent(
+    jaeger_server: JaegerServer,
+    anything_failed: Callable[[], bool],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Sent:
+    """Two hundred generations of mixed fates, to their ends and into Jaeger."""
+    file = tmp_path_factory.mktemp("many") / "traces.jsonl"
+    with (
+        recorder(jaeger_server.otlp_http, file) as through,
+        small_host(
+            {
+                "GENTRACE": "1",
+                "OTEL_EXPORTER_OTLP_ENDPOINT": through.http_endpoint,
+                "OTEL_BSP_SCHEDULE_DELAY": "1000",
+                "GENTRACE_SQL": "slow",  # what is read back here are not SQLAlchemy's spans
+                "ACCOUNT_COUNT": "8",
+                "ACCOUNT_SLOTS": "8",
+            },
+            api_env={"OTEL_SERVICE_NAME": "e2e-many-api"},
+            worker_env={"OTEL_SERVICE_NAME": "e2e-many-worker"},
+            workers=2,
+            failed=anything_failed,
+        ) as host,
+    ):
+        words = (RARE.get(n, FATES[n % len(FATES)]) for n in range(MANY))
+        ids = host.submit_all([{"prompt": f"number {n} {word}"} for n, word in enumerate(words)])
+        through.wait_for(over, 120)
+    return Sent(ids, file, {t.trace_id: t for t in OtlpFiles(file).traces().traces})
+
+
+@pytest.mark.timeout(240)
+def test_each_of_two_hundred_generations_is_in_jaeger_span_for_span(
+    jaeger_server: JaegerServer, sent: Sent
+) -> None:
+    traces_of = of_generations(list(sent.traces.values()))
+    with jaegers.reading(jaeger_server.url, only="e2e-many-") as source:
+        end = time.monotonic() + 30
+        while {t.trace_id: len(t.spans) for t in source.traces().traces} != counts(sent.traces):
+            assert time.monotonic() < end, "not all spans are in Jaeger"
+            time.sleep(0.2)
+        for generation_id in sent.ids:
+            found = source.by_generation(generation_id).traces
+            assert {trace.trace_id for trace in found} == traces_of[generation_id]
+            runs = {span.text(names.GENERATION_RUN) for trace in found for span in trace.spans}
+            assert len(found) == len(runs - {None}), "one trace a run"
+            for trace in found:
+                assert [as_jaeger_keeps(span) for span in trace.spans] == [
+                    as_jaeger_keeps(span) for span in sent.traces[trace.trace_id].spans
+                ]
+        assert not source.traces().truncated
+
+
+@pytest.mark.timeout(240)
+def test_show_answers_the_same_from_jaeger_and_from_the_spans_that_were_sent(
+    jaeger_server: JaegerServer, sent: Sent, tmp_path: Path
+) -> None:
+    traces_of = of_generations(list(sent.traces.values()))
+    for trace_id in (min(traces_of[id_]) for id_ in sent.ids[:8]):
+        shown = [_shown(place, trace_id, tmp_path) for place in (jaeger_server.url, str(sent.file))]
+        assert shown[0] == shown[1]
+
+
+def _shown(place: str, trace_id: str, home: Path) -> Any:
+    """What `gentrace show` answers for programs, without links into Jaeger's page."""
+    done = run([str(BIN / "gentrace"), "show", trace_id, "--json", "--source", place], home)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    answer.pop("links", None)
+    for shown in (answer["generation"], *answer["runs"]):
+        shown.pop("link", None)
+    for span in (span for each in answer["runs"] for span in each["spans"]):
+        for link in span["links"]:
+            del link["attributes"]
+    return answer

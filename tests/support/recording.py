@@ -24,7 +24,7 @@ _IDS = ("traceId", "spanId", "parentSpanId")
 
 
 class Recorder(OtlpReceiver):
-    """Forwards each request before it answers it, and keeps it.
+    """Forwards each request before it answers it, and keeps it for the file.
 
     Args:
         to: an OTLP/HTTP endpoint, without /v1/traces.
@@ -33,7 +33,7 @@ class Recorder(OtlpReceiver):
 
     def __init__(self, to: str, file: Path) -> None:
         self._to = httpx.Client(base_url=to, timeout=30, trust_env=False)
-        self._file, self._writing = file, threading.Lock()
+        self._file, self._bodies, self._adding = file, list[bytes](), threading.Lock()
         super().__init__()
 
     def receive(self, body: bytes) -> Behaviour:
@@ -41,14 +41,16 @@ class Recorder(OtlpReceiver):
         behaviour = super().receive(body)
         kind = {"Content-Type": "application/x-protobuf"}
         self._to.post(PATH, content=body, headers=kind).raise_for_status()
-        with self._writing, self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(as_collector_json(body)) + "\n")
+        with self._adding:
+            self._bodies.append(body)
         return behaviour
 
     def close(self) -> None:
-        """As :meth:`OtlpReceiver.close`."""
+        """As :meth:`OtlpReceiver.close`; the file is written now, when nobody waits for us."""
         super().close()
         self._to.close()
+        with self._file.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(as_collector_json(body)) + "\n" for body in self._bodies)
 
 
 @contextmanager

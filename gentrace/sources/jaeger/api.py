@@ -88,16 +88,19 @@ class Api:
             listed = self._listed(answer, "data", f"{V1}/services/…/operations")
         return {str(as_object(each).get("name", each)) for each in listed}
 
-    def search(self, query: Query) -> Decoded:
+    def search(self, query: Query, seen: dict[str, Decoded] | None = None) -> Decoded:
         """The spans of the traces that Jaeger finds, whole as far as its storage gives them whole.
 
         The limit is made smaller where the storage takes none so big.
+
+        Args:
+            seen: traces that were asked for by their ids and need not be again; filled here.
         """
         if not query.tags and self.has_v3:
             return self._search_v3(query)
         if self.filters == "v3":
             return self._search_v3(query)
-        return self._search_v1(query)
+        return self._search_v1(query, {} if seen is None else seen)
 
     def trace(self, trace_id: str) -> Decoded:
         """The spans of one trace; none where Jaeger does not have it."""
@@ -115,18 +118,20 @@ class Api:
             return self._search_v3(query.smaller())
         return self._spans_v3(answer, f"{V3}/traces")
 
-    def _search_v1(self, query: Query) -> Decoded:
+    def _search_v1(self, query: Query, seen: dict[str, Decoded]) -> Decoded:
         answer = self._client.get(f"{V1}/traces", v1(query))
         if "search depth" in answer.message and query.limit > 1:
-            return self._search_v1(query.smaller())
+            return self._search_v1(query.smaller(), seen)
         raw = self._traces_v1(answer, f"{V1}/traces")
         if not self.has_v3:
             return decoded.together(own_json.of_v1(trace) for trace in raw)
         found: list[Decoded] = []
         for trace in raw:
-            whole = self.trace(own_json.trace_id(trace))
-            # One that has gone since v1 found it is given as v1 gave it.
-            found.append(whole or own_json.of_v1(trace))
+            id_ = own_json.trace_id(trace)
+            if id_ not in seen:
+                # One that has gone since v1 found it is given as v1 gave it.
+                seen[id_] = self.trace(id_) or own_json.of_v1(trace)
+            found.append(seen[id_])
         return decoded.together(found)
 
     def _spans_v3(self, answer: Answer, asked: str) -> Decoded:

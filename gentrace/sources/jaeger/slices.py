@@ -83,7 +83,7 @@ def collect(search: Search, query: Query, most: int, into: Collected) -> None:
 
 def _between(moments: list[int], since_ns: int, until_ns: int) -> int:
     """A moment with about as much before as after it; in whole microseconds, as v1 counts."""
-    least = max(NARROWEST_NS // 2, (until_ns - since_ns) // 1_000)
+    least = NARROWEST_NS // 2
     for moment in moments[len(moments) // 2 :][:1]:
         if since_ns + least <= moment <= until_ns - least:
             return moment // 1_000 * 1_000

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 from gentrace.core import names
 from gentrace.core.otel_env import without_password
@@ -142,9 +142,10 @@ class Jaeger:
 
     def _search(self, window: Window, tags: dict[str, str] | None = None) -> Found:
         into = Collected()
+        search = partial(self._api.search, seen={})
         for service in self.services:
             query = Query(service, window.since_ns, window.until_ns, self._a_search, tags or {})
-            collect(self._api.search, query, self._most, into)
+            collect(search, query, self._most, into)
         self._make_whole(into)
         self._say(into.damaged, into.cut)
         spans = (span for members in into.by_id.values() for span in members)
