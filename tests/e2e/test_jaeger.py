@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
@@ -17,7 +19,7 @@ from gentrace.core.spans import Span, Trace
 from gentrace.sources.otlp_files import OtlpFiles
 from tests.e2e import reading
 from tests.support import jaegers
-from tests.support.programs import BIN, run
+from tests.support.programs import BIN, ROOT, run
 from tests.support.recording import recorder
 from tests.support.small_host import small_host
 from tools.servers import JaegerServer
@@ -135,6 +137,7 @@ def sent(
     ):
         words = (RARE.get(n, FATES[n % len(FATES)]) for n in range(MANY))
         ids = host.submit_all([{"prompt": f"number {n} {word}"} for n, word in enumerate(words)])
+        host.submit("number 0 fine", request={"force_new": False})
         through.wait_for(over, 120)
     return Sent(ids, file, {t.trace_id: t for t in OtlpFiles(file).traces().traces})
 
@@ -159,6 +162,23 @@ def test_each_of_two_hundred_generations_is_in_jaeger_span_for_span(
                     as_jaeger_keeps(span) for span in sent.traces[trace.trace_id].spans
                 ]
         assert not source.traces().truncated
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.usefixtures("sent")
+def test_the_searches_of_the_readme_find_something(jaeger_server: JaegerServer) -> None:
+    """Jaeger's page hands its address on to the API as it is; nothing takes a minute here."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    searches = re.findall(r"^/search\?(\S+)$", readme, re.MULTILINE)
+    assert len(searches) == 5
+    for search in searches:
+        asked = dict(parse_qsl(search.replace("minDuration=1m", "minDuration=10ms")))
+        asked["service"] = asked["service"].replace("pixsim7", "e2e-many")
+        answer = httpx.get(f"{jaeger_server.url}/api/traces", params=asked, trust_env=False)
+        assert answer.json()["data"], search
+        labels = [f"{name}={value}" for name, value in json.loads(asked["tags"]).items()]
+        row = f"`{asked['operation']}` | `{' '.join(labels)}`"
+        assert row in readme, "the form's words are the same search"
 
 
 @pytest.mark.timeout(240)

@@ -81,7 +81,8 @@ class Jaeger:
     @property
     def looked_at(self) -> str:
         """What a search that found nothing went through."""
-        return f"{', '.join(self.services) or 'no service'}; the last {LOOKED_UP_DAYS} days"
+        ours = " and ".join(self.services[:3]) + (" and more" if len(self.services) > 3 else "")
+        return f"the last {LOOKED_UP_DAYS} days of {ours or 'no service'}"
 
     @cached_property
     def services(self) -> list[str]:
