@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -24,7 +25,7 @@ MINUTE = 60 * 10**9
 PAGE = Links("http://j/base")
 
 
-def with_run(made: Tracer, service: str = "worker", **attributes: str) -> Tracer:
+def with_run(made: Tracer, service: str = "worker", **attributes: Any) -> Tracer:
     made.span("generation", 0, 8_000, service=service, **attributes)
     return made
 

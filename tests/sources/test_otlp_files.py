@@ -84,7 +84,7 @@ def test_a_damaged_span_leaves_the_others_of_its_line(tmp_path: Path) -> None:
     assert "1 damaged span in" in source.notes[0]
 
 
-def test_of_spans_with_one_id_the_last_written_is_kept(tmp_path: Path) -> None:
+def test_of_spans_with_one_id_the_one_that_ended_last_is_kept(tmp_path: Path) -> None:
     first, second = traces.Tracer("twice", "1"), traces.Tracer("twice", "1")
     first.span("generation", 0, 5, generation__outcome="failed")
     second.span("generation", 0, 9, generation__outcome="completed")
