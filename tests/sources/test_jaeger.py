@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gentrace.core.spans import Span
+from gentrace.core.spans import Link, Span
 from gentrace.core.spans import traces as grouped
 from gentrace.sources import Window, open_source
 from gentrace.sources.jaeger import Jaeger
@@ -56,10 +56,15 @@ def test_spans_come_back_as_they_were_sent(jaeger_server: JaegerServer) -> None:
         events=[("x", 1.000_003, {"n": 1}), ("exception", 2, {"exception.type": "E"})],
     )  # fmt: skip
     sent = made_for("back", odd, traces.failed("f", "one/3", start), traces.returned("r", start))
-    stored(jaeger_server, sent)
+    told = Tracer("told", "one/4", start)
+    links = [Link(odd.trace_id, "1" * 16, {"gentrace.link": "chain"}), Link(odd.trace_id, "2" * 16)]
+    told.span("create_generation", 0, 1, links=links, gentrace__links=["chain", ""])
+    linked = made_for("back", told)
+    stored(jaeger_server, [*sent, *linked])
     with jaegers.reading(jaeger_server.url, only="back") as source:
+        assert [t.spans for t in source.by_generation("one/4").traces] == [tuple(linked)]
         found = source.traces(Window(start - MINUTE)).traces
-        assert [t.trace_id for t in found] == sorted({s.trace_id for s in sent})
+        assert [t.trace_id for t in found] == sorted({s.trace_id for s in [*sent, *linked]})
         back = {span.span_id: span for trace in found for span in trace.spans}
         for span in sent:
             assert without_link_attributes(back[span.span_id]) == without_link_attributes(span)

@@ -73,6 +73,10 @@ def _clean(span: Any, resource: Any, scrubber: Scrubber) -> ReadableSpan:
         for key in ("db.operation", "db.operation.name"):
             if isinstance(attributes.get(key), str):
                 attributes[key] = attributes[key].partition(" ")[0]  # the database follows
+    links = [Link(link.context, _attributes(link.attributes, scrubber)) for link in span.links]
+    kinds = [str((link.attributes or {}).get(names.LINK, "")) for link in links]
+    if any(kinds):
+        attributes[names.LINKS] = kinds
     return ReadableSpan(
         name=name,
         context=span.context,
@@ -80,7 +84,7 @@ def _clean(span: Any, resource: Any, scrubber: Scrubber) -> ReadableSpan:
         resource=resource,
         attributes=attributes,
         events=[_event(event, scrubber, prompts) for event in span.events],
-        links=[Link(link.context, _attributes(link.attributes, scrubber)) for link in span.links],
+        links=links,
         kind=span.kind,
         instrumentation_scope=scope,
         status=_own_status(span.status, scrubber, prompts) if own else _status(span),

@@ -1,8 +1,8 @@
 """What Jaeger changed in a span, changed back.
 
 Jaeger 1 stores spans in a model of its own, other releases for some storages: arrays become JSON
-text, and links lose their attributes, which cannot be had back. Jaeger 2 makes a span without
-duration one of a nanosecond, and says so.
+text, and links lose their attributes; why they are there stands in ``gentrace.links``, too.
+Jaeger 2 makes a span without duration one of a nanosecond, and says so.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def cut(told: Sequence[str]) -> str:
 def span(given: Span, told: Sequence[str]) -> Span:
     """The span as it was sent, as far as that can be known."""
     attributes = _attributes(given.attributes)
-    links = tuple(_link(link) for link in given.links)
+    links = _links(given.links, attributes.get(names.LINKS))
     ends = (match for each in told if (match := _END.search(each)))
     end_ns = next((_unix_ns(match[1], match[2]) for match in ends), given.end_ns)
     return replace(given, attributes=attributes, links=links, end_ns=end_ns)
@@ -63,11 +63,16 @@ def _array(value: str) -> Any:
     return found if isinstance(found, list) else value
 
 
-def _link(given: Link) -> Link:
-    if _ADDED_TO_LINKS not in given.attributes:
-        return given
-    kept = {k: v for k, v in given.attributes.items() if k != _ADDED_TO_LINKS}
-    return replace(given, attributes=kept)
+def _links(given: Sequence[Link], kinds: Any) -> tuple[Link, ...]:
+    found = [
+        replace(link, attributes={k: v for k, v in link.attributes.items() if k != _ADDED_TO_LINKS})
+        for link in given
+    ]
+    if isinstance(kinds, list) and len(kinds) == len(found):
+        for at, (link, kind) in enumerate(zip(found, kinds, strict=True)):
+            if kind and not link.attributes:
+                found[at] = replace(link, attributes={names.LINK: str(kind)})
+    return tuple(found)
 
 
 def _unix_ns(moment: str, fraction: str | None) -> int:
