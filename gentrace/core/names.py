@@ -233,6 +233,12 @@ LINK = _attribute(
     "links",
     "previous_run, reopened, returned_run, request, incoming, chain or superseded",
 )
+LINKS = _attribute(
+    "gentrace.links",
+    "string[]",
+    "spans with links",
+    "gentrace.link of each of its links: Jaeger 1 drops the attributes of links",
+)
 INCOMPLETE = _attribute(
     "gentrace.incomplete",
     "string[]",

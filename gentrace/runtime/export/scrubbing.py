@@ -90,6 +90,10 @@ def _clean(span: Any, resource: Any, scrubber: Scrubber) -> ReadableSpan:
         for key in ("db.operation", "db.operation.name"):
             if isinstance(attributes.get(key), str):
                 attributes[key] = attributes[key].partition(" ")[0]  # the database follows
+    links = [Link(link.context, _attributes(link.attributes, scrubber)) for link in span.links]
+    kinds = [str((link.attributes or {}).get(names.LINK, "")) for link in links]
+    if any(kinds):
+        attributes[names.LINKS] = kinds
     status = _own_status(span.status, scrubber, prompts) if own else _status(span)
     events = [_event(event, scrubber, prompts) for event in span.events]
     attributes.pop(names.SCRUBBED, None)  # whoever set it: only this vouches
@@ -102,7 +106,7 @@ def _clean(span: Any, resource: Any, scrubber: Scrubber) -> ReadableSpan:
         resource=span.resource if isinstance(span.resource, OfAnother) else resource,
         attributes=attributes,
         events=events,
-        links=[Link(link.context, _attributes(link.attributes, scrubber)) for link in span.links],
+        links=links,
         kind=span.kind,
         instrumentation_scope=scope,
         status=status,

@@ -117,6 +117,17 @@ def test_a_whole_span_as_it_leaves(scope: str) -> None:
     assert (cleaned.attributes or {})["db.statement"] == "SELECT users"
 
 
+def test_why_a_span_is_linked_stands_on_the_span_too() -> None:
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("gentrace")
+    context = SpanContext(1, 2, is_remote=True)
+    links = [Link(context, {names.LINK: names.LINK_PREVIOUS}), Link(context)]
+    for given_links, told in ((links, ("previous_run", "")), (links[1:], None)):
+        span = tracer.start_span("work", links=given_links)
+        span.end()
+        (cleaned,) = clean([span], Resource({}), SCRUBBER)
+        assert (cleaned.attributes or {}).get(names.LINKS) == told
+
+
 @given(st.dictionaries(st.sampled_from(sorted(PRIVATE)), emails))
 def test_no_library_attribute_carries_an_email(attributes: dict[str, str]) -> None:
     for name, email in attributes.items():
