@@ -93,7 +93,7 @@ def _clean(span: Any, resource: Any, scrubber: Scrubber) -> ReadableSpan:
     links = [Link(link.context, _attributes(link.attributes, scrubber)) for link in span.links]
     kinds = [str((link.attributes or {}).get(names.LINK, "")) for link in links]
     if any(kinds):
-        attributes[names.LINKS] = kinds
+        attributes[names.LINKS] = tuple(kinds)
     status = _own_status(span.status, scrubber, prompts) if own else _status(span)
     events = [_event(event, scrubber, prompts) for event in span.events]
     attributes.pop(names.SCRUBBED, None)  # whoever set it: only this vouches
