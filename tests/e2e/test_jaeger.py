@@ -160,7 +160,7 @@ def test_each_of_two_hundred_generations_is_in_jaeger_span_for_span(
             found = source.by_generation(generation_id).traces
             assert {trace.trace_id for trace in found} == traces_of[generation_id]
             runs = {span.text(names.GENERATION_RUN) for trace in found for span in trace.spans}
-            assert len(found) == len(runs - {None}), "one trace a run"
+            assert len(found) <= len(runs - {None}), "one trace, but for another run of it"
             for trace in found:
                 assert trace.spans == sent.traces[trace.trace_id].spans
         assert not source.traces().truncated
