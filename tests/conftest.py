@@ -19,7 +19,12 @@ from tools import servers
 if TYPE_CHECKING:
     from tests.support.otlp_receiver import OtlpReceiver
 
-FIXTURES = {"redis_server": "redis", "postgres_server": "postgres", "jaeger_server": "jaeger"}
+FIXTURES = {
+    "redis_server": "redis",
+    "postgres_server": "postgres",
+    "jaeger_server": "jaeger",
+    "collector_server": "collector",
+}
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +51,18 @@ def postgres_server(anything_failed: Callable[[], bool]) -> Generator[servers.Po
 def jaeger_server(anything_failed: Callable[[], bool]) -> Generator[servers.JaegerServer]:
     """One Jaeger for all tests; each uses a service name of its own."""
     with _or_skip(), servers.jaeger(anything_failed) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def collector_server(
+    jaeger_server: servers.JaegerServer, anything_failed: Callable[[], bool]
+) -> Generator[servers.CollectorServer]:
+    """One Collector for all tests, which sends on to the one Jaeger; its metrics come quickly."""
+    quick = ["connectors::span_metrics::metrics_flush_interval: 200ms"]
+    with _or_skip():
+        servers.find("collector")
+    with servers.collector(anything_failed, jaeger=jaeger_server, settings=quick) as server:
         yield server
 
 

@@ -20,6 +20,7 @@ PAGES = [
     "CHANGELOG.md",
     "docs/profile.md",
     "docs/another-host.md",
+    "docs/jaeger.md",
 ]
 TOP = ("gentrace/", "docs/", "examples/", "tests/", "tools/", "bench/", ".ci/")
 

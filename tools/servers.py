@@ -1,7 +1,9 @@
-"""Real servers on free loopback ports, one context manager each: `redis`, `postgres`, `jaeger`.
+"""Real servers on free loopback ports, one context manager each: `redis`, `postgres`, `jaeger`,
+`collector`.
 
 A server is ready when its context is entered, is stopped by its pid at the end, and leaves its log
-behind when something failed. Where the executables come from is `tools/services.py`'s matter.
+behind when something failed. Where the executables come from is `tools/services.py`'s matter, their
+processes are `tools/running.py`'s.
 """
 
 from __future__ import annotations
@@ -16,22 +18,21 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, NamedTuple
 
+from tools.running import Running, ServerFailed, User, spawn
 from tools.services import SERVICES
 
 if sys.platform != "win32":
     import pwd
 
 HOST = "127.0.0.1"
-READY_S, STOP_S, COMMAND_S = 30, 10, 60
+COMMAND_S = 60
 STARTS = 3  # a port found free may be taken before the server has it: then it starts again
 
 JAEGER_PORTS = (
@@ -50,6 +51,9 @@ JAEGER_UNUSED = (
 )
 """Servers that Jaeger 1.62 starts unasked, its old agent's above all: on any free port."""
 
+JAEGER_QUEUE = 200_000
+COLLECTOR_CONFIG = Path(__file__).resolve().parent.parent / "collector-config.yaml"
+
 Failed = Callable[[], bool]
 """Asked when a server stops: has anything failed, so that its log should stay?"""
 
@@ -60,10 +64,6 @@ kept_logs: list[Path] = []
 
 class ServiceMissing(Exception):
     """The server cannot run here; the text says why and what to do."""
-
-
-class ServerFailed(Exception):
-    """The server is installed but did not start; the text ends with its log's last lines."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,7 @@ class JaegerServer:
     otlp_grpc_port: int
     admin_port: int
     log: Path
+    process: Running = field(repr=False, compare=False)
 
     @property
     def otlp_http(self) -> str:
@@ -120,6 +121,21 @@ class JaegerServer:
     def otlp_grpc(self) -> str:
         """For OTEL_EXPORTER_OTLP_ENDPOINT with grpc."""
         return f"http://{HOST}:{self.otlp_grpc_port}"
+
+
+@dataclass(frozen=True)
+class CollectorServer:
+    """`otlp_http` and `otlp_grpc` are for OTEL_EXPORTER_OTLP_ENDPOINT; `traces` is the folder of
+    the JSON lines that it keeps, `prometheus` has the generations' metrics, `telemetry` its own."""
+
+    otlp_http: str
+    otlp_grpc: str
+    prometheus: str
+    health: str
+    telemetry: str
+    traces: Path
+    log: Path
+    process: Running = field(repr=False, compare=False)
 
 
 def find(name: str) -> Path:
@@ -149,7 +165,7 @@ def redis(failed: Failed | None = None) -> Generator[RedisServer]:
                 return connection.recv(16).startswith(b"+PONG")
 
         log = folder / "redis.log"
-        with _running(command, ready, log) as port:
+        with _running(command, ready, log) as (port, _):
             yield RedisServer(f"redis://{HOST}:{port}/0", port, log)
 
 
@@ -182,30 +198,44 @@ def postgres(failed: Failed | None = None) -> Generator[PostgresServer]:
             # The last line is the server's own word on its state; pg_ctl waits for the same.
             return (data / "postmaster.pid").read_text().splitlines()[-1].strip() == "ready"
 
-        with _running(command, ready, log, user=user, stop=signal.SIGINT) as port:
+        with _running(command, ready, log, user=user, stop=signal.SIGINT) as (port, _):
             yield PostgresServer(port, log, "gentrace", password, binaries / "createdb")
 
 
 @contextmanager
-def jaeger(failed: Failed | None = None, max_traces: int = 100_000) -> Generator[JaegerServer]:
-    """Starts Jaeger all-in-one with its storage in memory; it does not trace itself."""
+def jaeger(
+    failed: Failed | None = None, max_traces: int = 100_000, *, badger: bool = False
+) -> Generator[JaegerServer]:
+    """Starts Jaeger all-in-one; it does not trace itself.
+
+    Its storage is in memory, or with `badger` on disk, where it outlives a restart. Its queue is
+    large: Jaeger 1.62 drops in silence what does not fit.
+    """
     program = find("jaeger")
     with _folder("jaeger", failed) as folder:
         log = folder / "jaeger.log"
         others: dict[str, int] = {}
+        storage = [f"--memory.max-traces={max_traces}"]
+        if badger:
+            places = {name: folder / name for name in ("key", "value")}
+            storage = [f"--badger.directory-{name}={path}" for name, path in places.items()]
+            storage.append("--badger.ephemeral=false")
 
         def command(query: int) -> list[str]:
             others.update(zip(JAEGER_PORTS, free_ports(len(JAEGER_PORTS)), strict=True))
             used = {"query.http-server": query, **others}
             flags = [f"--{name}.host-port={HOST}:{port}" for name, port in used.items()]
             flags += [f"--{name}={HOST}:0" for name in JAEGER_UNUSED]
-            return [str(program), *flags, f"--memory.max-traces={max_traces}"]
+            return [str(program), *flags, f"--collector.queue-size={JAEGER_QUEUE}", *storage]
+
+        def env() -> dict[str, str]:
+            return {"SPAN_STORAGE_TYPE": "badger"} if badger else {}
 
         def ready(query: int) -> bool:
             admin = f"http://{HOST}:{others['admin.http']}/"
             return _answers(admin) and _answers(f"http://{HOST}:{query}/api/services")
 
-        with _running(command, ready, log) as query:
+        with _running(command, ready, log, env=env) as (query, process):
             yield JaegerServer(
                 url=f"http://{HOST}:{query}",
                 query_port=query,
@@ -214,6 +244,62 @@ def jaeger(failed: Failed | None = None, max_traces: int = 100_000) -> Generator
                 otlp_grpc_port=others["collector.otlp.grpc"],
                 admin_port=others["admin.http"],
                 log=log,
+                process=process,
+            )
+
+
+@contextmanager
+def collector(
+    failed: Failed | None = None,
+    *,
+    jaeger: JaegerServer | None = None,
+    config: Path = COLLECTOR_CONFIG,
+    settings: Sequence[str] = (),
+) -> Generator[CollectorServer]:
+    """Starts the Collector with the tree's own configuration.
+
+    Args:
+        jaeger: where it sends on to; without one nobody listens there.
+        config: another configuration, which reads the same environment.
+        settings: changes to it, as in `exporters::file::path: /tmp/x`; a list is replaced whole.
+    """
+    program = find("collector")
+    with _folder("collector", failed) as folder:
+        log = folder / "collector.log"
+        ports: dict[str, int] = {}
+        changes = [f"--config=yaml:{setting}" for setting in settings]
+
+        def command(health: int) -> list[str]:
+            names = ("grpc", "http", "prometheus", "telemetry", "nobody")
+            ports.update(zip(names, free_ports(len(names)), strict=True), health=health)
+            return [str(program), f"--config={config}", *changes]
+
+        def env() -> dict[str, str]:
+            jaeger_port = jaeger.otlp_grpc_port if jaeger else ports["nobody"]
+            return {
+                "COLLECTOR_OTLP_GRPC": f"{HOST}:{ports['grpc']}",
+                "COLLECTOR_OTLP_HTTP": f"{HOST}:{ports['http']}",
+                "COLLECTOR_PROMETHEUS": f"{HOST}:{ports['prometheus']}",
+                "COLLECTOR_HEALTH": f"{HOST}:{ports['health']}",
+                "COLLECTOR_TELEMETRY_PORT": str(ports["telemetry"]),
+                "COLLECTOR_STORAGE": str(folder / "storage"),
+                "GENTRACE_TRACES_FILE": str(folder / "traces" / "traces.jsonl"),
+                "JAEGER_OTLP_ENDPOINT": f"{HOST}:{jaeger_port}",
+            }
+
+        def ready(health: int) -> bool:
+            return _answers(f"http://{HOST}:{health}/")
+
+        with _running(command, ready, log, env=env) as (_, process):
+            yield CollectorServer(
+                otlp_http=f"http://{HOST}:{ports['http']}",
+                otlp_grpc=f"http://{HOST}:{ports['grpc']}",
+                prometheus=f"http://{HOST}:{ports['prometheus']}/metrics",
+                health=f"http://{HOST}:{ports['health']}/",
+                telemetry=f"http://{HOST}:{ports['telemetry']}/metrics",
+                traces=folder / "traces",
+                log=log,
+                process=process,
             )
 
 
@@ -231,35 +317,23 @@ def _running(
     command: Callable[[int], list[str]],
     ready: Callable[[int], bool],
     log: Path,
-    user: _User | None = None,
+    *,
+    env: Callable[[], Mapping[str, str]] = dict,
+    user: User | None = None,
     stop: signal.Signals = signal.SIGTERM,
-) -> Generator[int]:
+) -> Generator[tuple[int, Running]]:
     """Runs a server on a free port until the block ends; yields the port once it answers."""
     for start in range(1, STARTS + 1):
         (port,) = free_ports(1)
-        with log.open("ab") as output:
-            process = _spawn([*_die_with_us(stop), *command(port)], output, user, log.parent)
+        server = Running(command(port), partial(ready, port), log, env=env(), user=user, stop=stop)
         try:
-            if _got_ready(process, partial(ready, port)):
-                yield port
+            if server.begin():
+                yield port, server
                 return
-            if process.poll() is None or start == STARTS:
-                last = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-                how = f"ended with {process.poll()}" if process.poll() else "did not get ready"
-                raise ServerFailed(f"{log.stem} {how} (within {READY_S} s):\n{last}")
+            if server.alive or start == STARTS:
+                raise server.failure()
         finally:
-            _stop(process, stop)
-
-
-def _got_ready(process: subprocess.Popen[bytes], ready: Callable[[], bool]) -> bool:
-    """Polls until the server is ready; an error means not yet. False when it ended or is late."""
-    end = time.monotonic() + READY_S
-    while time.monotonic() < end and process.poll() is None:
-        with suppress(OSError, IndexError):
-            if ready():
-                return True
-        time.sleep(0.02)
-    return False
+            server.stop()
 
 
 def _answers(url: str) -> bool:
@@ -267,24 +341,8 @@ def _answers(url: str) -> bool:
         return response.status == 200
 
 
-def _stop(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
-    if process.poll() is None:
-        process.send_signal(how)
-    try:
-        process.wait(STOP_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(STOP_S)
-
-
-def _die_with_us(how: signal.Signals) -> list[str]:
-    """A prefix that stops the server even when the tests are killed; Linux only."""
-    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
-    return [setpriv, "--pdeathsig", how.name.removeprefix("SIG")] if setpriv else []
-
-
 @contextmanager
-def _folder(name: str, failed: Failed | None, user: _User | None = None) -> Generator[Path]:
+def _folder(name: str, failed: Failed | None, user: User | None = None) -> Generator[Path]:
     """A temporary folder, of which only the logs survive, and these only after a failure."""
     folder = Path(tempfile.mkdtemp(prefix=f"gentrace-{name}-"))
     keep = True
@@ -307,12 +365,12 @@ def _folder(name: str, failed: Failed | None, user: _User | None = None) -> Gene
 
 def _run(
     command: list[str],
-    user: _User | None = None,
+    user: User | None = None,
     cwd: Path | None = None,
     env: dict[str, str] | None = None,
 ) -> None:
     """Runs a helper program; what it printed is in the error when it fails."""
-    with _spawn(command, subprocess.PIPE, user, cwd, env) as process:
+    with spawn(command, subprocess.PIPE, user, cwd, env) as process:
         try:
             printed, _ = process.communicate(timeout=COMMAND_S)
         except subprocess.TimeoutExpired:
@@ -322,46 +380,12 @@ def _run(
         raise ServerFailed(f"{Path(command[0]).name} failed:\n{printed.decode(errors='replace')}")
 
 
-def _spawn(
-    command: list[str],
-    output: IO[bytes] | int,
-    user: _User | None,
-    cwd: Path | None,
-    env: dict[str, str] | None = None,
-) -> subprocess.Popen[bytes]:
-    """Starts a program, as another user without root's groups if one is given."""
-    return subprocess.Popen(
-        command,
-        cwd=cwd,
-        env={**_environment(), **(env or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        user=user.uid if user else None,
-        group=user.gid if user else None,
-        extra_groups=[] if user else None,
-    )
-
-
-def _environment() -> dict[str, str]:
-    """Only what a server needs: none of OTEL_*, PG* or Jaeger's own settings reach it."""
-    needed = ("PATH", "HOME", "LANG", "TMPDIR", "TEMP", "SYSTEMROOT", "LD_LIBRARY_PATH")
-    kept = {name: os.environ[name] for name in needed if name in os.environ}
-    return {**kept, "OTEL_TRACES_SAMPLER": "always_off"}
-
-
-class _User(NamedTuple):
-    uid: int
-    gid: int
-
-
-def _unprivileged_user() -> _User | None:
+def _unprivileged_user() -> User | None:
     """Whom a server that refuses root runs as; None when this is not root."""
     if sys.platform == "win32" or os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
         with suppress(KeyError):
             found = pwd.getpwnam(name)
-            return _User(found.pw_uid, found.pw_gid)
+            return User(found.pw_uid, found.pw_gid)
     raise ServiceMissing("PostgreSQL refuses root, and there is no user `postgres` or `nobody`")

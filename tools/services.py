@@ -1,8 +1,9 @@
 """Real servers for the tests and the demo: finds them, and installs or builds the missing ones.
 
-Redis and PostgreSQL are the distribution's packages; Jaeger is built by Go from the pinned module
-in `tools/jaeger`; the releases of ARQ that the queue is tried on come by pip
-(`tools/arq_releases.py`). Standard library only. `tools/servers.py` starts what this finds.
+Redis and PostgreSQL are the distribution's packages; Jaeger and the OpenTelemetry Collector are
+built by Go from the pinned modules in `tools/jaeger` and `tools/collector`; the releases of ARQ
+that the queue is tried on come by pip (`tools/arq_releases.py`). Standard library only.
+`tools/servers.py` starts what this finds.
 
     python -m tools.services install [NAME ...]     what `make services` runs
     python -m tools.services where NAME             prints the path of the executable
@@ -59,7 +60,9 @@ class GoProgram:
     name: str
     module: str
     package: str
-    version_variable: str
+    version_variable: str = ""
+    pins: tuple[str, ...] = ("go.sum",)
+    """The files that decide what is built."""
 
     @property
     def folder(self) -> Path:
@@ -76,8 +79,9 @@ class GoProgram:
 
     @property
     def executable(self) -> Path:
-        """Where the build is kept; another go.sum is another build."""
-        digest = hashlib.sha256((self.folder / "go.sum").read_bytes()).hexdigest()[:12]
+        """Where the build is kept; another content of the `pins` is another build."""
+        pinned = b"".join((self.folder / name).read_bytes() for name in self.pins)
+        digest = hashlib.sha256(pinned).hexdigest()[:12]
         return cache_folder() / f"{self.name}-{self.version}-{digest}" / f"{self.name}{EXE}"
 
     def find(self) -> Path | None:
@@ -92,7 +96,8 @@ class GoProgram:
         handle, partial = tempfile.mkstemp(dir=self.executable.parent, suffix=EXE)
         os.close(handle)
         try:
-            flags = f"-s -w -X {self.version_variable}=v{self.version}"
+            told = f" -X {self.version_variable}=v{self.version}" if self.version_variable else ""
+            flags = f"-s -w{told}"
             build = [go, "build", "-mod=readonly", "-trimpath", "-ldflags", flags, "-o", partial]
             environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"}
             _run([*build, self.package], cwd=self.folder, env=environment)
@@ -207,6 +212,15 @@ JAEGER = GoProgram(
     version_variable="github.com/jaegertracing/jaeger/pkg/version.latestVersion",
 )
 
+# The builder's output is committed and compiled here, rather than the builder run here: it asks the
+# module proxy anew each time, and this way one go.sum covers all that is compiled.
+COLLECTOR = GoProgram(
+    name="collector",
+    module="go.opentelemetry.io/collector/otelcol",
+    package=".",
+    pins=("go.sum", "main.go", "components.go"),
+)
+
 SERVICES = {
     service.name: service
     for service in (
@@ -224,6 +238,12 @@ SERVICES = {
         ),
         Service(
             "jaeger", JAEGER.find, JAEGER.build, "install Go 1.22 or newer, then `make services`"
+        ),
+        Service(
+            "collector",
+            COLLECTOR.find,
+            COLLECTOR.build,
+            "install Go 1.26 or newer, then `make services`",
         ),
         Service(
             "arq",

@@ -115,9 +115,8 @@ def _not_found(source: Source, what: str) -> list[Run]:
             f"no {what}: {source.description} is empty, nothing has been traced yet. Start API and "
             "worker with GENTRACE=1 (or `gentrace exec -- CMD`) and make a generation"
         )
-    traces = source.traces().traces
     raise NotFoundError(
-        f"no {what} in {source.description} ({len(traces)} traces looked at). `gentrace list` "
+        f"no {what} in {source.description} ({source.looked_at} looked at). `gentrace list` "
         "shows what is there; was it made while API and worker ran with GENTRACE=1, and is this "
         "the place they write to?"
     )

@@ -15,8 +15,27 @@ SourceOption = Annotated[
     typer.Option(
         "--source",
         metavar="WHERE",
-        help="A file or folder of OTLP JSON lines. Default: GENTRACE_SOURCE, else the spool.",
+        help="A Jaeger's address, or a file or folder of OTLP JSON lines. Default: "
+        "GENTRACE_SOURCE, else the spool.",
     ),
+]
+HeaderOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--header",
+        metavar="NAME=VALUE",
+        help="Sent to the Jaeger with each request; may be repeated. GENTRACE_SOURCE_HEADERS "
+        "keeps it out of the list of processes.",
+    ),
+]
+CaFileOption = Annotated[
+    str,
+    typer.Option(
+        "--ca-file", metavar="FILE", help="Certificates to trust, as SSL_CERT_FILE, for a Jaeger."
+    ),
+]
+InsecureOption = Annotated[
+    bool, typer.Option("--insecure", help="Trust any certificate of the Jaeger's.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
 

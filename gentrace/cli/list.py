@@ -8,9 +8,19 @@ from typing import Annotated
 import typer
 
 from gentrace.analysis import filters, generations
-from gentrace.cli.common import SWITCH_ON, JsonOption, SourceOption, routes, say_notes
+from gentrace.cli.common import (
+    SWITCH_ON,
+    CaFileOption,
+    HeaderOption,
+    InsecureOption,
+    JsonOption,
+    SourceOption,
+    routes,
+    say_notes,
+)
 from gentrace.core.errors import UsageError
 from gentrace.report import json, terminal
+from gentrace.report.links import links
 from gentrace.report.listing import print_listing
 from gentrace.sources import open_source
 
@@ -38,6 +48,9 @@ def command(
     error: Annotated[str, typer.Option(help="The error's code or type; * matches any text.")] = "",
     where: Where = None,
     limit: Annotated[int, typer.Option(min=0, help="How many at most; 0 is all.")] = 50,
+    header: HeaderOption = None,
+    ca_file: CaFileOption = "",
+    insecure: InsecureOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """List generations, the newest first: how each ended and where its time went."""
@@ -54,12 +67,14 @@ def command(
     )
     if any(not name for name in wanted.outcomes):
         raise UsageError("--outcome: a status was expected, such as failed")
-    opened = open_source(source)
+    opened = open_source(source, headers=header or (), ca_file=ca_file, insecure=insecure)
+    into = links(opened)
     found = generations.listing(opened, wanted, limit, routes())
+    searches = into.of_listing(found.runs, wanted) if into else None
     if as_json:
-        print(json.dumps(json.listing(found)))
+        print(json.dumps(json.listing(found, into, searches)))
     elif found.runs:
-        print_listing(terminal.console(), found)
+        print_listing(terminal.console(), found, searches=searches)
     if not found.runs and opened.is_empty():
         hint = f"gentrace: {SWITCH_ON.format(where=opened.description)}"
         print(hint, file=sys.stderr if as_json else sys.stdout)

@@ -7,8 +7,17 @@ from typing import Annotated
 import typer
 
 from gentrace.analysis import generations
-from gentrace.cli.common import JsonOption, SourceOption, routes, say_notes
+from gentrace.cli.common import (
+    CaFileOption,
+    HeaderOption,
+    InsecureOption,
+    JsonOption,
+    SourceOption,
+    routes,
+    say_notes,
+)
 from gentrace.report import json, terminal
+from gentrace.report.links import links
 from gentrace.report.show import print_show
 from gentrace.sources import open_source
 
@@ -27,16 +36,20 @@ def command(
     everything: Annotated[
         bool, typer.Option("--all", help="Every SQL and HTTP call, attribute and stack frame.")
     ] = False,
+    header: HeaderOption = None,
+    ca_file: CaFileOption = "",
+    insecure: InsecureOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show one generation as a tree of spans on one time axis, and where its time went."""
-    opened = open_source(source)
+    opened = open_source(source, headers=header or (), ca_file=ca_file, insecure=insecure)
+    into = links(opened)
     try:
         found = generations.find(opened, what, routes())
     finally:
         say_notes(opened)
     chosen = found[-1]
     if as_json:
-        print(json.dumps(json.show(found, chosen)))
+        print(json.dumps(json.show(found, chosen, into)))
     else:
-        print_show(terminal.console(), found, chosen, everything=everything)
+        print_show(terminal.console(), found, chosen, everything=everything, links=into)

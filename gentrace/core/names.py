@@ -233,11 +233,23 @@ LINK = _attribute(
     "links",
     "previous_run, reopened, returned_run, request, incoming, chain or superseded",
 )
+LINKS = _attribute(
+    "gentrace.links",
+    "string[]",
+    "spans with links",
+    "gentrace.link of each of its links: Jaeger 1 drops the attributes of links",
+)
 INCOMPLETE = _attribute(
     "gentrace.incomplete",
     "string[]",
     "run, process_generation",
     "what is missing: store, worker_died, adopted, status, clock",
+)
+SCRUBBED = _attribute(
+    "gentrace.scrubbed",
+    "boolean",
+    "spans with texts or links",
+    "their texts have passed a scrubber that works; the Collector masks others' texts as a whole",
 )
 LOG_EVENTS_LEFT_OUT = _attribute(
     "gentrace.log_events.left_out",

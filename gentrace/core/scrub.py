@@ -64,6 +64,8 @@ _MAX_INPUT = 2_000
 _MAX_PROMPT = 20_000
 _SHORT = 200
 _PROMPT_PART = 8
+_TRIAL_PROMPT = "a canary that sings"
+_TRIAL = f"{_TRIAL_PROMPT} to someone@example.org"
 
 
 class Scrubber:
@@ -81,6 +83,14 @@ class Scrubber:
         events: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
         self._key, self._events = key, events or {}
+        self._works: bool | None = None
+
+    def works(self) -> bool:
+        """Whether it takes out what it should, tried once: only then it may vouch for texts."""
+        if self._works is None:
+            left = self.text(_TRIAL, [_TRIAL_PROMPT])
+            self._works = _TRIAL_PROMPT not in left and "@" not in left
+        return self._works
 
     def mark(self, kind: str, text: str) -> str:
         """``<kind:length:hash8>`` for a text that must not be shown."""

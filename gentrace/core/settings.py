@@ -125,6 +125,29 @@ def source(environ: Mapping[str, str] | None = None) -> str:
     return (os.environ if environ is None else environ).get("GENTRACE_SOURCE", "")
 
 
+def source_headers(environ: Mapping[str, str] | None = None) -> str:
+    """``GENTRACE_SOURCE_HEADERS``: ``name=value,…`` for the Jaeger that is read.
+
+    OTEL_EXPORTER_OTLP_HEADERS is not taken for it: that is a secret of where spans are sent to.
+    """
+    return (os.environ if environ is None else environ).get("GENTRACE_SOURCE_HEADERS", "")
+
+
+def source_timeout(environ: Mapping[str, str] | None = None) -> str:
+    """``GENTRACE_SOURCE_TIMEOUT``: how many seconds the Jaeger that is read may be silent."""
+    return (os.environ if environ is None else environ).get("GENTRACE_SOURCE_TIMEOUT", "").strip()
+
+
+def jaeger_url(environ: Mapping[str, str] | None = None) -> str:
+    """``GENTRACE_JAEGER_URL``: where people see Jaeger's page, for links."""
+    return (os.environ if environ is None else environ).get("GENTRACE_JAEGER_URL", "").strip()
+
+
+def service_name(environ: Mapping[str, str] | None = None) -> str:
+    """``OTEL_SERVICE_NAME``."""
+    return (os.environ if environ is None else environ).get("OTEL_SERVICE_NAME", "").strip()
+
+
 def _number(env: Mapping[str, str], name: str, default: int, problems: list[str]) -> int:
     given = env.get(name, "").strip()
     try:

@@ -122,13 +122,21 @@ def plain(value: Any) -> str:
 def traces(spans: Iterable[Span]) -> Iterator[Trace]:
     """Group spans into traces, in the order in which the traces first appear.
 
-    Of spans with the same id in one trace the last given is kept: writers write at least once.
+    Of spans with the same id in one trace the one that ended last is kept, whatever the order: a
+    span may be written more than once, by two processes that each know another part of it.
     """
     grouped: dict[str, dict[str, Span]] = {}
     for span in spans:
-        grouped.setdefault(span.trace_id, {})[span.span_id] = span
+        members = grouped.setdefault(span.trace_id, {})
+        other = members.get(span.span_id)
+        if other is None or _completeness(span) >= _completeness(other):
+            members[span.span_id] = span
     for trace_id, members in grouped.items():
         yield Trace(trace_id, tuple(_ordered(members)))
+
+
+def _completeness(span: Span) -> tuple[int, int, str]:
+    return span.end_ns, len(span.attributes), span.instance
 
 
 def _ordered(members: Mapping[str, Span]) -> list[Span]:

@@ -14,6 +14,7 @@ from gentrace.analysis.runs import Run
 from gentrace.core import names
 from gentrace.core.spans import Span
 from gentrace.core.times import State
+from gentrace.report.links import Links, Searches
 
 Object = dict[str, Any]
 
@@ -34,9 +35,13 @@ def seconds(span_ns: int) -> float:
     return span_ns / 1e9
 
 
-def listing(found: Listing) -> Object:
-    """The answer of ``list``."""
-    return {"generations": [row(run) for run in found.runs], "truncated": found.truncated}
+def listing(found: Listing, links: Links | None = None, searches: Searches | None = None) -> Object:
+    """The answer of ``list``; with links where Jaeger's page is known."""
+    return {
+        "generations": [_linked(row(run), run, links) for run in found.runs],
+        "truncated": found.truncated,
+        **_searches(searches),
+    }
 
 
 def row(run: Run) -> Object:
@@ -73,12 +78,24 @@ def row(run: Run) -> Object:
     }
 
 
-def show(runs: Sequence[Run], chosen: Run) -> Object:
+def show(runs: Sequence[Run], chosen: Run, links: Links | None = None) -> Object:
     """The answer of ``show``: the run that was chosen, and every run with all its spans."""
     return {
-        "generation": row(chosen),
-        "runs": [{**row(run), "spans": _spans(run)} for run in runs],
+        "generation": _linked(row(chosen), chosen, links),
+        "runs": [{**_linked(row(run), run, links), "spans": _spans(run)} for run in runs],
+        **_searches(links.of_generation(runs) if links else None),
     }
+
+
+def _linked(answer: Object, run: Run, links: Links | None) -> Object:
+    return {**answer, "link": links.trace(run.trace_id)} if links else answer
+
+
+def _searches(searches: Searches | None) -> Object:
+    """The searches in Jaeger that show the same, and how many of the runs they leave out."""
+    if searches is None:
+        return {}
+    return {"links": {"search": list(searches.urls), "left_out": searches.left_out}}
 
 
 def _spans(run: Run) -> list[Object]:

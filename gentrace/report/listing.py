@@ -13,6 +13,7 @@ from gentrace.analysis.generations import Listing
 from gentrace.analysis.runs import Run
 from gentrace.core.times import State
 from gentrace.report import words
+from gentrace.report.links import Searches, print_searches
 from gentrace.report.terminal import say, wrapped, write
 
 HEAD = ("id", "when", "outcome", "took", "operation", "provider/model", "time went")
@@ -20,8 +21,10 @@ _TOOK, _SHRINKABLE, _NARROWEST = 3, (0, 4, 5, 6), 9
 _SHORT = {State.PROVIDER_RUN: "provider", State.PROVIDER_SUBMIT: "submit"}
 
 
-def print_listing(to: Console, found: Listing, now_ns: int | None = None) -> None:
-    """The table, newest first, and how many more there are."""
+def print_listing(
+    to: Console, found: Listing, now_ns: int | None = None, searches: Searches | None = None
+) -> None:
+    """The table, newest first, how many more there are, and where Jaeger shows the same."""
     now_ns = time.time_ns() if now_ns is None else now_ns
     rows = [_cells(run, now_ns) for run in found.runs]
     gap = 2 if to.width >= 100 else 1
@@ -44,6 +47,8 @@ def print_listing(to: Console, found: Listing, now_ns: int | None = None) -> Non
     if found.truncated:
         count = f"{len(found.runs)} of {found.matching}"
         say(to, f"{count} shown; --limit N shows more, --since and --outcome narrow it", "dim")
+    if searches:
+        print_searches(to, searches, len(found.runs))
 
 
 def _widths(rows: Sequence[Sequence[str]], room: int) -> list[int]:

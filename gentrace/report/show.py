@@ -10,23 +10,35 @@ from rich.text import Text
 
 from gentrace.analysis.runs import Run
 from gentrace.report import words
-from gentrace.report.terminal import say, write
+from gentrace.report.links import Links, print_searches
+from gentrace.report.terminal import address, say, write
 from gentrace.report.waterfall import print_waterfall
 
 
 def print_show(
-    to: Console, runs: Sequence[Run], chosen: Run, *, everything: bool = False, now_ns: int = 0
+    to: Console,
+    runs: Sequence[Run],
+    chosen: Run,
+    *,
+    everything: bool = False,
+    now_ns: int = 0,
+    links: Links | None = None,
 ) -> None:
     """Print one run in full, and a line for each other run of the generation.
 
     Args:
         everything: unfold SQL and HTTP, print every attribute and whole stacks.
+        links: print where Jaeger's page shows the run, and the other runs where there are any.
     """
     now_ns = now_ns or time.time_ns()
     _header(to, chosen, now_ns)
+    if links:
+        address(to, links.trace(chosen.trace_id))
     for run in runs:
         if run is not chosen:
             _other(to, run, now_ns)
+    if links and len(runs) > 1:
+        print_searches(to, links.of_generation(runs), len(runs))
     to.print()
     print_waterfall(to, chosen.trace.spans, everything=everything)
 

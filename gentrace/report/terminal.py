@@ -41,6 +41,11 @@ def say(to: Console, text: str, style: str = "", indent: str = "") -> None:
         write(to, Text((indent if number else "") + line, style))
 
 
+def address(to: Console, url: str) -> None:
+    """An address on a line of its own, unbroken however long: it can be clicked and copied."""
+    write(to, Text(url, "dim"))
+
+
 def wrapped(text: str, width: int) -> list[str]:
     """Lines of at most ``width`` cells (10 at least), broken at spaces where there are any."""
     width = max(10, width)

@@ -53,6 +53,11 @@ class Source(Protocol):
         """What the user should know of the reading so far (damaged lines), each once."""
         ...
 
+    @property
+    def looked_at(self) -> str:
+        """What a search that found nothing went through, for messages: "12 traces"."""
+        ...
+
     def traces(self, window: Window = ALWAYS) -> Found:
         """The traces with a span in the window."""
         ...

@@ -60,6 +60,11 @@ class OtlpFiles:
         """Damaged lines and files that could not be read, as found by the last reading."""
         return [note for notes in self._notes.values() for note in notes]
 
+    @property
+    def looked_at(self) -> str:
+        """How many traces there are."""
+        return f"{len(self.traces().traces)} traces"
+
     def traces(self, window: Window = ALWAYS) -> Found:
         """The traces with a span in the window, oldest first."""
         spans = self._spans(_all, window)

@@ -126,7 +126,8 @@ def test_an_empty_spool_tells_how_to_switch_on(gentrace: Run) -> None:
 def test_an_empty_spool_while_spans_go_elsewhere(gentrace: Run) -> None:
     for command in (["list"], ["show", "28"], ["show", "28", "--json"]):
         said = fault(gentrace(*command, OTEL_EXPORTER_OTLP_ENDPOINT="http://here:4318"), 3)
-        assert "--source FOLDER" in said
+        assert "--source http://here:16686" in said
+        assert "--source FILE" in said
         assert "no generation" not in said
 
 
@@ -138,7 +139,9 @@ def test_an_empty_spool_while_spans_go_elsewhere(gentrace: Run) -> None:
         (["show", "f" * 32], 4, "no trace"),
         (["show", "asset:13"], 2, "cannot be looked up"),
         (["show", "28", "--source", "nowhere"], 3, "nowhere"),
-        (["list", "--source", "http://localhost:1"], 3, "only files"),
+        (["list", "--source", "http://127.0.0.1:1"], 3, "cannot be reached"),
+        (["list", "--source", "ftp://127.0.0.1"], 3, "was expected"),
+        (["list", "--source", "http://127.0.0.1:1", "--header", "secret"], 2, "NAME=VALUE"),
         (["list", "--since", "soon"], 2, "--since"),
         (["list", "--where", "x"], 2, "NAME=VALUE"),
         (["list", "--limit", "-1"], 2, "--limit"),

@@ -1,15 +1,26 @@
-"""A real Jaeger shows the generation's trace, found by its id."""
+"""A real Jaeger has each generation's trace, found by its id, span for span as it was sent."""
 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
+import pytest
 
+from gentrace.core import names
+from gentrace.core.spans import Trace
+from gentrace.sources.otlp_files import OtlpFiles
 from tests.e2e import reading
+from tests.support import jaegers
+from tests.support.programs import BIN, ROOT, run
+from tests.support.recording import recorder
 from tests.support.small_host import small_host
 from tools.servers import JaegerServer
 
@@ -58,3 +69,136 @@ def test_jaeger_finds_the_whole_trace_by_the_generations_id(
         (root,) = [span for span in trace["spans"] if not span["references"]]
         assert root["operationName"] == reading.SERVER_SPAN
     assert len(seen) == len(ids)
+
+
+FATES = ("fine", "RETRYFILTER1", "BADPROMPT", "fine", "BOOM1", "fine", "FILTER", "fine")
+RARE = {11: "CONC1", 45: "SESSION1", 101: "CONC1"}  # an account that they take out is out a while
+MANY = 200
+
+
+def of_generations(traces: list[Trace]) -> dict[str, set[str]]:
+    """The traces of each generation, by their ids."""
+    found: dict[str, set[str]] = {}
+    for trace in traces:
+        for span in trace.spans:
+            if (id_ := span.text(names.GENERATION_ID)) is not None:
+                found.setdefault(id_, set()).add(trace.trace_id)
+    return found
+
+
+def counts(traces: dict[str, Trace]) -> dict[str, int]:
+    """How many spans each has."""
+    return {trace_id: len(trace.spans) for trace_id, trace in traces.items()}
+
+
+def ended(spans: list[Any]) -> set[str]:
+    """The generations whose run has its span."""
+    return {s["attributes"][names.GENERATION_ID] for s in spans if s["name"] == names.RUN}
+
+
+def over(spans: list[Any]) -> bool:
+    """Whether every run has its span, which is written once its end has settled."""
+    runs = [span for span in spans if span["name"] == names.RUN]
+    return len(ended(runs)) >= MANY and any(span["links"] for span in runs)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a host exported: its generations, and the file of all that went by to Jaeger."""
+
+    ids: list[str]
+    file: Path
+    traces: dict[str, Trace]
+
+
+@pytest.fixture(scope="module")
+def sent(
+    jaeger_server: JaegerServer,
+    anything_failed: Callable[[], bool],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Sent:
+    """Two hundred generations of mixed fates, to their ends and into Jaeger."""
+    file = tmp_path_factory.mktemp("many") / "traces.jsonl"
+    with (
+        recorder(jaeger_server.otlp_http, file) as through,
+        small_host(
+            {
+                "GENTRACE": "1",
+                "OTEL_EXPORTER_OTLP_ENDPOINT": through.http_endpoint,
+                "OTEL_BSP_SCHEDULE_DELAY": "1000",
+                "GENTRACE_SQL": "slow",  # what is read back here are not SQLAlchemy's spans
+                "ACCOUNT_COUNT": "8",
+                "ACCOUNT_SLOTS": "8",
+            },
+            api_env={"OTEL_SERVICE_NAME": "e2e-many-api"},
+            worker_env={"OTEL_SERVICE_NAME": "e2e-many-worker"},
+            workers=2,
+            failed=anything_failed,
+        ) as host,
+    ):
+        words = (RARE.get(n, FATES[n % len(FATES)]) for n in range(MANY))
+        ids = host.submit_all([{"prompt": f"number {n} {word}"} for n, word in enumerate(words)])
+        host.submit("number 0 fine", request={"force_new": False})
+        host.wait_status(ids[2], "failed")
+        through.wait_for(lambda spans: {ids[2]} <= ended(spans), 60)
+        host.act(ids[2], "retry")  # a run of its own, linked to the one before
+        through.wait_for(over, 200)
+    return Sent(ids, file, {t.trace_id: t for t in OtlpFiles(file).traces().traces})
+
+
+@pytest.mark.timeout(300)
+def test_each_of_two_hundred_generations_is_in_jaeger_span_for_span(
+    jaeger_server: JaegerServer, sent: Sent
+) -> None:
+    traces_of = of_generations(list(sent.traces.values()))
+    with jaegers.reading(jaeger_server.url, only="e2e-many-") as source:
+        end = time.monotonic() + 30
+        while {t.trace_id: len(t.spans) for t in source.traces().traces} != counts(sent.traces):
+            assert time.monotonic() < end, "not all spans are in Jaeger"
+            time.sleep(0.2)
+        for generation_id in sent.ids:
+            found = source.by_generation(generation_id).traces
+            assert {trace.trace_id for trace in found} == traces_of[generation_id]
+            runs = {span.text(names.GENERATION_RUN) for trace in found for span in trace.spans}
+            assert len(found) <= len(runs - {None}), "one trace, but for another run of it"
+            for trace in found:
+                assert trace.spans == sent.traces[trace.trace_id].spans
+        assert not source.traces().truncated
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("sent")
+def test_the_searches_of_the_readme_find_something(jaeger_server: JaegerServer) -> None:
+    """Jaeger's page hands its address on to the API as it is; nothing takes a minute here."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    searches = re.findall(r"^/search\?(\S+)$", readme, re.MULTILINE)
+    assert len(searches) == 5
+    for search in searches:
+        asked = dict(parse_qsl(search.replace("minDuration=1m", "minDuration=10ms")))
+        asked["service"] = asked["service"].replace("pixsim7", "e2e-many")
+        answer = httpx.get(f"{jaeger_server.url}/api/traces", params=asked, trust_env=False)
+        assert answer.json()["data"], search
+        labels = [f"{name}={value}" for name, value in json.loads(asked["tags"]).items()]
+        row = f"`{asked['operation']}` | `{' '.join(labels)}`"
+        assert row in readme, "the form's words are the same search"
+
+
+@pytest.mark.timeout(300)
+def test_show_answers_the_same_from_jaeger_and_from_the_spans_that_were_sent(
+    jaeger_server: JaegerServer, sent: Sent, tmp_path: Path
+) -> None:
+    traces_of = of_generations(list(sent.traces.values()))
+    for trace_id in (min(traces_of[id_]) for id_ in sent.ids[:8]):
+        shown = [_shown(place, trace_id, tmp_path) for place in (jaeger_server.url, str(sent.file))]
+        assert shown[0] == shown[1]
+
+
+def _shown(place: str, trace_id: str, home: Path) -> Any:
+    """What `gentrace show` answers for programs, without links into Jaeger's page."""
+    done = run([str(BIN / "gentrace"), "show", trace_id, "--json", "--source", place], home)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    answer.pop("links", None)
+    for shown in (answer["generation"], *answer["runs"]):
+        shown.pop("link", None)
+    return answer

@@ -24,6 +24,7 @@ from tests.support.programs import BIN
 from tests.support.small_host import FOLDER, ROUTE, SmallHost, small_host
 from tools.servers import HOST
 
+OWN = Path(__file__).parent / "planted_host"
 PROMPT = "marmaladefactory below a velvetastronomer"
 MAIL = "who.asked@mailsecret.example"
 WORDS = {
@@ -75,12 +76,11 @@ class Written:
 @pytest.fixture(scope="module", params=["spool", "otlp", "slow sql"])
 def written(request: pytest.FixtureRequest, anything_failed: Callable[[], bool]) -> Written:
     """What one host left behind after a generation of each kind."""
-    own = Path(__file__).parent / "planted_host"
     env = {
         "GENTRACE": "1",
         "AUTO_RETRY_ENABLED": "false",
         "PLANTED": json.dumps(WORDS),
-        "PYTHONPATH": os.pathsep.join([str(FOLDER), str(own)]),
+        "PYTHONPATH": os.pathsep.join([str(FOLDER), str(OWN)]),
         **({"GENTRACE_SQL": "slow"} if request.param == "slow sql" else {}),
     }
     seen, bodies = Written(), list[bytes]()
@@ -106,10 +106,10 @@ def written(request: pytest.FixtureRequest, anything_failed: Callable[[], bool])
     return seen
 
 
-def _live(host: SmallHost, exported: Callable[[], bytes]) -> None:
+def _live(host: SmallHost, exported: Callable[[], bytes], module: str = "planted") -> None:
     """A generation of each kind, and requests of others' concern."""
-    host.start_api(command=(str(BIN / "uvicorn"), "planted:app"))
-    host.start_worker(command=(str(BIN / "arq"), "planted.WorkerSettings"))
+    host.start_api(command=(str(BIN / "uvicorn"), f"{module}:app"))
+    host.start_worker(command=(str(BIN / "arq"), f"{module}.WorkerSettings"))
     host.wait_ready()
     headers = {"authorization": "Bearer headersecret-012345", "cookie": "session=headersecret"}
     ids: list[tuple[str, str]] = []

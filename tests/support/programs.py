@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tools import servers
+from tools.running import die_with_us
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -74,7 +74,7 @@ class Program:
         self.name, self.log = name, log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [*servers._die_with_us(signal.SIGKILL), *command],
+                [*die_with_us(signal.SIGKILL), *command],
                 env=dict(env),
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,

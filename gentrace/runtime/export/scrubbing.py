@@ -1,4 +1,5 @@
 """The last step before a span leaves: allow-listed attributes, scrubbed texts, the resource.
+Spans that carry texts are marked as scrubbed, for the Collector's own redaction.
 
 Names, events and URLs may hold the generation's own prompt (a provider's path, what the host wrote
 on a span of ours): it is taken out where this process knows it.
@@ -7,6 +8,7 @@ on a span of ours): it is taken out where this process knows it.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
@@ -24,6 +26,12 @@ from gentrace.runtime import context
 
 OWN_SCOPE = "gentrace"
 _KEY_BYTES = 32
+# What may be a text: words, percent-encoded or other than ASCII. What collector-config.yaml takes
+# for one is among it.
+_TEXT = re.compile(r"\s|%[0-9A-Fa-f]{2}|[^\x00-\x7f]")
+_PLAIN_NAME = re.compile(r"(?:[A-Z]{3,}|enqueue) [!-~]+")
+_OUR_EVENTS = ("generation.", "gentrace.", "exception.", "code.")
+_OUTLINES = frozenset({"db.statement", "db.query.text"})
 
 
 class OfAnother(Resource):
@@ -82,20 +90,53 @@ def _clean(span: Any, resource: Any, scrubber: Scrubber) -> ReadableSpan:
         for key in ("db.operation", "db.operation.name"):
             if isinstance(attributes.get(key), str):
                 attributes[key] = attributes[key].partition(" ")[0]  # the database follows
+    links = [Link(link.context, _attributes(link.attributes, scrubber)) for link in span.links]
+    kinds = [str((link.attributes or {}).get(names.LINK, "")) for link in links]
+    if any(kinds):
+        attributes[names.LINKS] = tuple(kinds)
+    status = _own_status(span.status, scrubber, prompts) if own else _status(span)
+    events = [_event(event, scrubber, prompts) for event in span.events]
+    attributes.pop(names.SCRUBBED, None)  # whoever set it: only this vouches
+    if (span.links or _has_texts(name, status, attributes, events)) and scrubber.works():
+        attributes[names.SCRUBBED] = True
     return ReadableSpan(
         name=name,
         context=span.context,
         parent=span.parent,
         resource=span.resource if isinstance(span.resource, OfAnother) else resource,
         attributes=attributes,
-        events=[_event(event, scrubber, prompts) for event in span.events],
-        links=[Link(link.context, _attributes(link.attributes, scrubber)) for link in span.links],
+        events=events,
+        links=links,
         kind=span.kind,
         instrumentation_scope=scope,
-        status=_own_status(span.status, scrubber, prompts) if own else _status(span),
+        status=status,
         start_time=span.start_time,
         end_time=span.end_time,
     )
+
+
+def _has_texts(
+    name: str, status: Status, attributes: dict[str, Any], events: Iterable[Event]
+) -> bool:
+    """Whether a reader who does not know us could not tell that no private text is in it."""
+    if status.description or (_is_text(name) and not _PLAIN_NAME.fullmatch(name)):
+        return True
+    if any(_is_text(value) for key, value in attributes.items() if key not in _OUTLINES):
+        return True
+    return any(
+        _is_text(event.name)
+        or any(
+            _is_text(value) or not key.startswith(_OUR_EVENTS)
+            for key, value in (event.attributes or {}).items()
+        )
+        for event in events
+    )
+
+
+def _is_text(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_is_text, value))
+    return isinstance(value, str) and _TEXT.search(value) is not None
 
 
 def _file_name(database: str) -> str:

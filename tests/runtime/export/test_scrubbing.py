@@ -117,6 +117,17 @@ def test_a_whole_span_as_it_leaves(scope: str) -> None:
     assert (cleaned.attributes or {})["db.statement"] == "SELECT users"
 
 
+def test_why_a_span_is_linked_stands_on_the_span_too() -> None:
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("gentrace")
+    context = SpanContext(1, 2, is_remote=True)
+    links = [Link(context, {names.LINK: names.LINK_PREVIOUS}), Link(context)]
+    for given_links, told in ((links, ("previous_run", "")), (links[1:], None)):
+        span = tracer.start_span("work", links=given_links)
+        span.end()
+        (cleaned,) = clean([span], Resource({}), SCRUBBER)
+        assert (cleaned.attributes or {}).get(names.LINKS) == told
+
+
 @given(st.dictionaries(st.sampled_from(sorted(PRIVATE)), emails))
 def test_no_library_attribute_carries_an_email(attributes: dict[str, str]) -> None:
     for name, email in attributes.items():
@@ -217,3 +228,62 @@ def test_of_a_librarys_failure_only_the_type_survives() -> None:
     span.set_status(Status(StatusCode.ERROR, "mine"))  # one word, and no type
     span.end()
     assert not clean([span], Resource({}), SCRUBBER)[0].status.description
+
+
+class Idle(Scrubber):
+    """A scrubber that takes nothing out."""
+
+    def text(self, text: str, prompts: Any = ()) -> str:
+        return text
+
+
+def marked(scrubber: Scrubber = SCRUBBER, name: str = "a.step", **given: Any) -> Any:
+    """Whether a span that is so given says that its texts are scrubbed."""
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("gentrace")
+    span: Any = tracer.start_span(
+        name, links=given.get("links"), attributes=given.get("attributes")
+    )
+    for event, attributes in given.get("events", {}).items():
+        span.add_event(event, attributes)
+    if "status" in given:
+        span.set_status(Status(StatusCode.ERROR, given["status"]))
+    span.end()
+    (out,) = clean([span], Resource({}), scrubber)
+    return (out.attributes or {}).get(names.SCRUBBED)
+
+
+LINK = Link(SpanContext(1, 2, is_remote=False))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"status": "refused"},
+        {"name": "a name of words"},
+        {"name": "雨"},
+        {"attributes": {names.JOB_REASON: "no account"}},
+        {"attributes": {names.IMPORT_ERRORS: ["sora: No module named sora"]}},
+        {"attributes": {"http.url": "https://host.example/a%20b"}},
+        {"events": {"generation not retryable": {}}},
+        {"events": {"told": {names.JOB_REASON: "no account"}}},
+        {"links": [LINK]},
+    ],
+)
+def test_a_span_with_texts_says_that_they_are_scrubbed(given: dict[str, Any]) -> None:
+    assert marked(**given) is True
+    assert marked(Idle(b"key"), **given) is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"name": "POST /api/v1/generations"},
+        {"name": "enqueue process_generation"},
+        {"attributes": {"db.statement": "SELECT id FROM generations WHERE id = 1"}},
+        {"attributes": {names.GENERATION_ID: "1", names.PROCESSES: ["a", "b"]}},
+        {"attributes": {names.SCRUBBED: True}},
+        {"events": {names.EVENT_STATUS: {names.STATUS: "completed"}}},
+    ],
+)
+def test_a_span_without_texts_does_not(given: dict[str, Any]) -> None:
+    assert marked(**given) is None
