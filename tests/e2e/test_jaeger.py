@@ -1,11 +1,14 @@
-"""A real Jaeger has each generation's trace, found by its id, span for span as it was sent."""
+"""A real Jaeger has each generation's trace, found by its id, span for span as it was sent.
+
+Most of it through the Collector, whose file has the same.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +25,10 @@ from tests.support import jaegers
 from tests.support.programs import BIN, ROOT, run
 from tests.support.recording import recorder
 from tests.support.small_host import small_host
+from tools import servers
 from tools.servers import JaegerServer
+
+pytestmark = [pytest.mark.service("collector"), pytest.mark.service("jaeger")]
 
 API, WORKER = "e2e-jaeger-api", "e2e-jaeger-worker"  # of this test alone
 WHOLE = reading.OF_THE_API | reading.OF_THE_WORKER
@@ -104,10 +110,11 @@ def over(spans: list[Any]) -> bool:
 
 @dataclass(frozen=True)
 class Sent:
-    """What a host exported: its generations, and the file of all that went by to Jaeger."""
+    """What a host exported: its generations, a spool of all of it, and the Collector's file."""
 
     ids: list[str]
-    file: Path
+    spool: Path
+    collected: Path
     traces: dict[str, Trace]
 
 
@@ -116,11 +123,19 @@ def sent(
     jaeger_server: JaegerServer,
     anything_failed: Callable[[], bool],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Sent:
-    """Two hundred generations of mixed fates, to their ends and into Jaeger."""
-    file = tmp_path_factory.mktemp("many") / "traces.jsonl"
+) -> Generator[Sent]:
+    """Two hundred generations of mixed fates, to their ends and through the Collector."""
+    file = tmp_path_factory.mktemp("many") / "spans-1.jsonl"
+    with servers.collector(anything_failed, jaeger=jaeger_server) as collector:
+        ids = _two_hundred(collector.otlp_http, file, anything_failed)
+        traces = {t.trace_id: t for t in OtlpFiles(file).traces().traces}
+        yield Sent(ids, file.parent, collector.traces, traces)
+
+
+def _two_hundred(endpoint: str, file: Path, failed: Callable[[], bool]) -> list[str]:
+    """Have a host make them, and record what it exports; their ids."""
     with (
-        recorder(jaeger_server.otlp_http, file) as through,
+        recorder(endpoint, file) as through,
         small_host(
             {
                 "GENTRACE": "1",
@@ -133,7 +148,7 @@ def sent(
             api_env={"OTEL_SERVICE_NAME": "e2e-many-api"},
             worker_env={"OTEL_SERVICE_NAME": "e2e-many-worker"},
             workers=2,
-            failed=anything_failed,
+            failed=failed,
         ) as host,
     ):
         words = (RARE.get(n, FATES[n % len(FATES)]) for n in range(MANY))
@@ -143,7 +158,15 @@ def sent(
         through.wait_for(lambda spans: {ids[2]} <= ended(spans), 60)
         host.act(ids[2], "retry")  # a run of its own, linked to the one before
         through.wait_for(over, 200)
-    return Sent(ids, file, {t.trace_id: t for t in OtlpFiles(file).traces().traces})
+    return ids
+
+
+@pytest.mark.timeout(300)
+def test_the_collectors_file_has_each_span_as_it_was_sent(sent: Sent) -> None:
+    kept = {trace.trace_id: trace for trace in OtlpFiles(sent.collected).traces().traces}
+    assert kept.keys() == sent.traces.keys()
+    for trace_id, trace in sent.traces.items():
+        assert kept[trace_id].spans == trace.spans
 
 
 @pytest.mark.timeout(300)
@@ -184,18 +207,25 @@ def test_the_searches_of_the_readme_find_something(jaeger_server: JaegerServer) 
 
 
 @pytest.mark.timeout(300)
-def test_show_answers_the_same_from_jaeger_and_from_the_spans_that_were_sent(
+def test_show_answers_the_same_from_jaeger_the_spool_and_the_collectors_file(
     jaeger_server: JaegerServer, sent: Sent, tmp_path: Path
 ) -> None:
     traces_of = of_generations(list(sent.traces.values()))
     for trace_id in (min(traces_of[id_]) for id_ in sent.ids[:8]):
-        shown = [_shown(place, trace_id, tmp_path) for place in (jaeger_server.url, str(sent.file))]
-        assert shown[0] == shown[1]
+        jaeger, spool, collected = (
+            _shown(trace_id, tmp_path, more)
+            for more in (
+                {"GENTRACE_SOURCE": jaeger_server.url},
+                {"GENTRACE_SPOOL": str(sent.spool)},
+                {"GENTRACE_SOURCE": str(sent.collected)},
+            )
+        )
+        assert jaeger == spool == collected
 
 
-def _shown(place: str, trace_id: str, home: Path) -> Any:
+def _shown(trace_id: str, home: Path, env: Mapping[str, str]) -> Any:
     """What `gentrace show` answers for programs, without links into Jaeger's page."""
-    done = run([str(BIN / "gentrace"), "show", trace_id, "--json", "--source", place], home)
+    done = run([str(BIN / "gentrace"), "show", trace_id, "--json"], home, env)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     answer.pop("links", None)

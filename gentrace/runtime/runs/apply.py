@@ -241,19 +241,31 @@ def _status(record: Record, change: Change, rules: Settling) -> None:
     if change.status not in rules.outcomes:
         _goes_on(record, change, rules, was_held=known in rules.held)
         return
+    ended = (at_ns, change.status)
+    record.ends = sorted([*record.ends, ended])[-_MAX_WENT_ON:]
     # Another process may have told already of what it was put back to.
-    back = min((ns for ns in record.went_on if ns > at_ns), default=0)
-    if record.ended_ns and known == change.status and not back:
-        return  # written once more
+    if record.ended_ns and known == change.status and not _back_after(record, at_ns):
+        return  # written once more, unless somebody tells yet that it was put back before
+    _ends(record, ended, rules)
+
+
+def _back_after(record: Record, at_ns: int) -> int:
+    """When a run that ended then was taken up again, 0 where nobody has told of that."""
+    return min((ns for ns in record.went_on if ns > at_ns), default=0)
+
+
+def _ends(record: Record, ended: tuple[int, str], rules: Settling) -> None:
+    at_ns, outcome = ended[0], rules.outcomes[ended[1]]
+    back, newest = _back_after(record, at_ns), at_ns >= record.status_ns
     if record.ended_ns < at_ns:
         _count_beyond(record)
     record.ledger.add(Event(Kind.ENDED, at_ns))
     record.claimed, record.claimed_ns = "", 0  # who has it in hand writes another end
     if back:
-        record.ledger.add(_put_back(rules.outcomes[change.status], back))
+        record.ledger.add(_put_back(outcome, back))
     if newest:
-        record.outcome = rules.outcomes[change.status]
-    if rules.outcomes[change.status] == names.FAILED:
+        record.outcome = outcome
+    if outcome == names.FAILED:
         _failed(record, at_ns)
     elif newest:
         record.failed_since = False
@@ -266,6 +278,11 @@ def _goes_on(record: Record, change: Change, rules: Settling, *, was_held: bool)
         record.ledger.add(_put_back(record.outcome, change.at_ns))
         record.claimed, record.claimed_ns = "", 0
         _count_beyond(record)
+        # ... and it may have ended again, in another process that was quicker to tell.
+        again = next((each for each in record.ends if each[0] > change.at_ns), None)
+        back = _back_after(record, change.at_ns)
+        if again is not None and (not back or again[0] < back):
+            _ends(record, again, rules)
     elif change.status in rules.held:
         record.ledger.add(Event(Kind.HELD, change.at_ns))
     elif was_held:

@@ -50,6 +50,7 @@ class Record:
     Attributes:
         unknown: by process, how many submissions of other processes its own count lacks.
         replaced: the provider's jobs of earlier submissions.
+        went_on, ends: when it had a status that is not final, and when which that is.
         rest: what another version has written beside; it stays where it is.
     """
 
@@ -76,6 +77,7 @@ class Record:
     failed_since: bool = False
     status_ns: int = 0
     went_on: list[int] = field(default_factory=list[int])
+    ends: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     requeued_ns: int = 0
     root: str = ""
     anchors: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
@@ -142,7 +144,7 @@ class Record:
             }
             plain["ledger"] = Ledger.from_json(plain["ledger"])
             plain["links"] = [(trace, span, why) for trace, span, why in plain.get("links", ())]
-            for name in ("anchors", "executed"):
+            for name in ("anchors", "executed", "ends"):
                 plain[name] = [(int(at_ns), str(span)) for at_ns, span in plain.get(name, ())]
             record = cls(**plain, rest=whole)
         except (ValueError, TypeError, KeyError, IndexError, AttributeError):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from gentrace.core import names
 from gentrace.core.times import Event, Kind, State
@@ -87,6 +90,47 @@ def test_a_cancel_that_is_overtaken_leaves_the_submission_under_way() -> None:
     status(story, "api", "failed")
     status(story, "api", "pending")
     assert story.state is State.FINISH
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_statuses_of_several_processes_count_in_the_order_of_their_commits(
+    order: tuple[int, ...],
+) -> None:
+    """Two pollers read the same end; the first's is put back before the second's is committed."""
+    story = Story()
+    story.submit("w1", 1, "p")
+    told = [
+        (20.0, "w1", "failed"),
+        (20.2, "api", "pending"),
+        (20.3, "w2", "failed"),
+        (20.4, "api", "processing"),
+    ]
+    for number in order:
+        at_s, instance, word = told[number]
+        at_ns = round(at_s * 1e9)
+        change = Change(instance, 0, at_ns, TRACE, PARENT, status=word)
+        story.record = apply(story.record, "g", change, SLOW).record
+    assert story.record is not None
+    assert story.record.number == 1
+    assert not story.record.ended_ns
+    status = Change("w2", 0, round(20.5e9), TRACE, PARENT, status="failed")
+    story.record = apply(story.record, "g", status, SLOW).record
+    assert story.record is not None
+    assert story.record.ended_ns == round(20.5e9)
+    assert story.record.outcome == "failed"
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_an_end_that_follows_another_is_an_end_whoever_tells_first(order: tuple[int, ...]) -> None:
+    story = Story()
+    story.submit("w1", 1, "p")
+    told = [(20.0, "w1", "failed"), (20.2, "api", "pending"), (20.3, "w2", "failed")]
+    for number in order:
+        at_s, instance, word = told[number]
+        change = Change(instance, 0, round(at_s * 1e9), TRACE, PARENT, status=word)
+        story.record = apply(story.record, "g", change, SLOW).record
+    assert story.record is not None
+    assert story.record.ended_ns == round(20.3e9)
 
 
 def test_what_a_run_left_open_is_found_in_the_next() -> None:
