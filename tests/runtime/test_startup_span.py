@@ -139,6 +139,7 @@ def test_one_span_says_what_the_process_is_made_of(shop: Path, tmp_path: Path) -
         names.TARGETS_PATCHED: ("create",),
         names.TARGETS_MISSING: ("gone",),
         names.MESSAGING_DESTINATION: "arq:queue",
+        names.SCRUBBED: True,  # an import's error is a text
     }
     record = records(tmp_path)[-1]
     assert record["alive"] is False
