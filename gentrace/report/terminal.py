@@ -17,6 +17,8 @@ _ASCII = str.maketrans(
     {"·": "-", "→": ">", "█": "#", "░": ":", "├": "|", "└": "`", "│": "|", "…": "~", "•": "*",
      "✗": "x"}
 )  # fmt: skip
+# What a host wrote may hold escape sequences: a terminal would obey them.
+_CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) != "\t"}
 
 
 def console() -> Console:
@@ -28,7 +30,8 @@ def console() -> Console:
 
 
 def write(to: Console, line: Text) -> None:
-    """One line as it is; in ASCII where the terminal's encoding has no more."""
+    """One line as it is, its control characters made visible; in ASCII where there is no more."""
+    line.plain = line.plain.translate(_CONTROLS)
     if not (to.encoding or "").lower().startswith("utf"):
         line.plain = line.plain.translate(_ASCII)
     line.rstrip()
