@@ -7,7 +7,7 @@ from pathlib import Path
 from gentrace.analysis.compare import pairs
 from gentrace.cli.common import routes, say_notes
 from gentrace.core.errors import UsageError
-from gentrace.report import json, pair, terminal
+from gentrace.report import json, pair, pair_json, terminal
 from gentrace.report.links import links
 from gentrace.sources import Source
 
@@ -31,7 +31,7 @@ def run_pair(
 
         write_page(html, pair_page.page(found, into))
     if as_json:
-        print(json.dumps(pair.as_object(found, into)))
+        print(json.dumps(pair_json.as_object(found, into)))
     else:
         pair.print_pair(terminal.console(), found, into)
 

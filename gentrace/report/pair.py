@@ -1,10 +1,9 @@
-"""``compare A B``: two runs side by side on the terminal, and the same as an object."""
+"""``compare A B`` for people: what differs between two runs, on the terminal."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -13,81 +12,14 @@ from rich.text import Text
 from gentrace.analysis.compare.divergence import OUTCOME, STRUCTURE, Divergence
 from gentrace.analysis.compare.pairs import PairComparison, PathRow
 from gentrace.analysis.story import BETWEEN, Story
-from gentrace.report import json, words
+from gentrace.report import words
 from gentrace.report.links import Links
-from gentrace.report.terminal import address, say, wrapped, write
+from gentrace.report.terminal import address, indented, say, wrapped, write
 
 MOST_PATHS, MOST_ATTRIBUTES = 10, 12
 _TELLING_NS = 1_000_000  # a path that differs by less is no line
 _LONGEST_VALUE = 60
 _HASH = re.compile(r"[0-9a-f]{32,}")
-
-
-def as_object(found: PairComparison, links: Links | None = None) -> dict[str, Any]:
-    """The answer for programs; differences are B minus A, seconds."""
-    return {
-        "a": _side(found.a, links),
-        "b": _side(found.b, links),
-        "difference_s": json.seconds(found.difference_ns),
-        "by_time": {
-            f"{state}_s": json.seconds(b_ns - a_ns)
-            for state, (a_ns, b_ns) in found.by_time.items()
-        },
-        "by_path": [_path(row) for row in found.by_path],
-        "first_divergence": _divergence(found.divergence),
-        "attributes": [
-            {"name": each.name, "path": each.path, "a": each.a, "b": each.b}
-            for each in found.attributes
-        ],
-        "critical_path": {"a": _steps(found.a), "b": _steps(found.b)},
-        "notes": list(found.notes),
-    }
-
-
-def _side(one: Story, links: Links | None) -> dict[str, Any]:
-    linked = {"link": links.trace(one.run.trace_id)} if links else {}
-    counted = {"counted_s": json.seconds(one.total_ns), "incomplete": one.incomplete}
-    return {**json.row(one.run), **counted, **linked}
-
-
-def _path(row: PathRow) -> dict[str, Any]:
-    return {
-        "path": row.path,
-        "a_s": json.seconds(row.a_ns),
-        "b_s": json.seconds(row.b_ns),
-        "difference_s": json.seconds(row.difference_ns),
-        "n_a": row.n_a,
-        "n_b": row.n_b,
-        "failed_a": row.failed_a,
-        "failed_b": row.failed_b,
-    }
-
-
-def _divergence(found: Divergence | None) -> dict[str, Any] | None:
-    if found is None:
-        return None
-    return {
-        "kind": found.kind,
-        "path": found.path,
-        "at_a_s": None if found.at_a_ns is None else json.seconds(found.at_a_ns),
-        "at_b_s": None if found.at_b_ns is None else json.seconds(found.at_b_ns),
-        "a": found.a,
-        "b": found.b,
-        "span_a": found.span_a or None,
-        "span_b": found.span_b or None,
-    }
-
-
-def _steps(one: Story) -> list[dict[str, Any]]:
-    return [
-        {
-            "path": step.path,
-            "at_s": json.seconds(step.start_ns - one.start_ns),
-            "took_s": json.seconds(step.took_ns),
-            "span_id": step.span.span_id if step.span else None,
-        }
-        for step in one.steps
-    ]
 
 
 def print_pair(to: Console, found: PairComparison, links: Links | None = None) -> None:
@@ -146,7 +78,7 @@ def _header(to: Console, letter: str, one: Story, links: Links | None) -> None:
     account = f"account {one.run.account}" if one.run.account else None
     asked = words.asked(one.run.provider, one.run.model)
     told = words.joined((one.run.operation, asked, account, words.moment(one.start_ns)))
-    _indented(to, told, "dim", 3)
+    indented(to, told, "dim", 3)
     if links:
         address(to, links.trace(one.run.trace_id))
 
@@ -201,10 +133,12 @@ def _one_sided(found: Divergence) -> str:
 
 def _first(to: Console, found: Divergence) -> None:
     moments = ((letter, at) for letter, at in (("A", found.at_a_ns), ("B", found.at_b_ns)))
-    where = ", ".join(f"{letter} at {words.duration(at)}" for letter, at in moments if at is not None)
+    where = ", ".join(
+        f"{letter} at {words.duration(at)}" for letter, at in moments if at is not None
+    )
     say(to, f"◆ first divergence ({found.kind}): {where}", "bold")
-    _indented(to, found.path, "", 2)
-    _indented(to, divergence_words(found), "", 2)
+    indented(to, found.path, "", 2)
+    indented(to, divergence_words(found), "", 2)
 
 
 def _paths(to: Console, rows: Sequence[PathRow]) -> None:
@@ -222,7 +156,7 @@ def _paths(to: Console, rows: Sequence[PathRow]) -> None:
         for text in more:
             write(to, Text(" " * left + text, "bold"))
         if above:
-            _indented(to, f"in {above}", "dim", left)
+            indented(to, f"in {above}", "dim", left)
     rest = len(rows) - min(len(telling), MOST_PATHS)
     if rest:
         left_ns = sum(row.difference_ns for row in rows if row not in telling[:MOST_PATHS])
@@ -246,9 +180,9 @@ def _attributes(to: Console, found: PairComparison) -> None:
     for each in shown:
         name = (each.path or "").rpartition(BETWEEN)[2]
         where = f" ({name})" if name else ""
-        _indented(to, f"{each.name}{where}: {value(each.a)} → {value(each.b)}", "", 2, 6)
+        indented(to, f"{each.name}{where}: {value(each.a)} → {value(each.b)}", "", 2, 6)
     if len(found.attributes) > len(shown):
-        _indented(to, f"and {len(found.attributes) - len(shown)} more of single spans", "dim", 2)
+        indented(to, f"and {len(found.attributes) - len(shown)} more of single spans", "dim", 2)
 
 
 def value(text: str | None) -> str:
@@ -258,10 +192,3 @@ def value(text: str | None) -> str:
     if _HASH.fullmatch(text):
         return text[:12]
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]} ({len(text)} long)"
-
-
-def _indented(to: Console, text: str, style: str, indent: int, below: int = 0) -> None:
-    """A sentence over as many lines as it needs, all indented, those below the first further."""
-    below = below or indent
-    for number, line in enumerate(wrapped(text, to.width - below)):
-        write(to, Text(" " * (below if number else indent) + line, style))

@@ -44,6 +44,13 @@ def say(to: Console, text: str, style: str = "", indent: str = "") -> None:
         write(to, Text((indent if number else "") + line, style))
 
 
+def indented(to: Console, text: str, style: str, indent: int, below: int = 0) -> None:
+    """A sentence over as many lines as it needs, all indented, those below the first further."""
+    below = below or indent
+    for number, line in enumerate(wrapped(text, to.width - below)):
+        write(to, Text(" " * (below if number else indent) + line, style))
+
+
 def address(to: Console, url: str) -> None:
     """An address on a line of its own, unbroken however long: it can be clicked and copied."""
     write(to, Text(url, "dim"))

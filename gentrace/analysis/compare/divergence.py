@@ -1,4 +1,4 @@
-"""The first place in time where two runs differ: in structure, in outcome, or by more than noise."""
+"""The first place in time where two runs differ: in structure, outcome, or by more than noise."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _in_time(a: Story, b: Story, by_states: bool) -> Iterator[_Candidate]:
         yield _Candidate(
             _earlier(at_a, at_b) + min(a_ns, b_ns), 2,
             Divergence(
-                TIME, path, at_a, at_b, _seconds(a_ns), _seconds(b_ns),
+                TIME, path, at_a, at_b, _took(steps_a, path), _took(steps_b, path),
                 _id(first_a.get(path)), _id(first_b.get(path)),
             ),
         )  # fmt: skip
@@ -164,8 +164,12 @@ def _id(step: Step | None) -> str:
     return step.span.span_id if step is not None and step.span is not None else ""
 
 
-def _seconds(span_ns: int) -> str:
-    return f"{span_ns / 1e9:.3f} s"
+def _took(steps: Sequence[Step], path: str) -> str:
+    """How long, and over how many spans where there are several."""
+    here = [step for step in steps if step.path == path]
+    spans = {step.span.span_id for step in here if step.span is not None}
+    over = f" over {len(spans)} spans" if len(spans) > 1 else ""
+    return f"{sum(step.took_ns for step in here) / 1e9:.3f} s{over}"
 
 
 def _times(count: int) -> str:

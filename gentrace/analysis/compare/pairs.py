@@ -173,6 +173,9 @@ def _of_one(one: Story) -> list[str]:
         told.append(f"clock: {spans} before the parent of another process: their clocks differ")
     if one.run.times.late:
         told.append(f"clock: {one.run.times.late} steps came out of order and count as 0")
+    if repeated := one.run.trace.repeated:
+        spans = "one span came twice" if repeated == 1 else f"{repeated} spans came twice"
+        told.append(f"{spans}; of each the one that ended last counts")
     for each in one.disagreements:
         told.append(
             f"{names.TIMES[each.state]} is {each.told_ns / 1e9:.3f} on the run span, and "
