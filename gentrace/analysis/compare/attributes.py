@@ -18,10 +18,14 @@ _IDS = frozenset(
     {*_ONE_ID, names.MESSAGING_MESSAGE_ID, names.PROCESSES, names.LINKS, names.SQL_COUNT,
      names.SQL_TIME, names.SCRUBBED, names.LOG_EVENTS_LEFT_OUT}
 )  # fmt: skip
-_OF_THE_RUN = tuple(
-    name
-    for name, told in names.ATTRIBUTES.items()
-    if "run" in told.on.split(", ") and name not in _IDS and name not in names.TIMES.values()
+_OF_THE_RUN = (
+    *(
+        name
+        for name, told in names.ATTRIBUTES.items()
+        if "run" in told.on.split(", ") and name not in {*_IDS, *names.TIMES.values()}
+    ),
+    names.ERROR_CODE,
+    names.ERROR_TYPE,
 )
 # Of any connection and any thread, never of the generation
 _ACCIDENTAL = re.compile(
@@ -51,7 +55,7 @@ def differing(a: Story, b: Story) -> list[Differing]:
     """Those of the runs first, then those of spans on the same path, each pair of values once."""
     found = [*_of_runs(a.run, b.run)]
     seen = {(each.name, each.a, each.b) for each in found}
-    known = frozenset(_OF_THE_RUN)
+    known = frozenset(_OF_THE_RUN) - {names.ERROR_CODE, names.ERROR_TYPE}
     ids_a, ids_b = _ids(a.run), _ids(b.run)
     spans_a, spans_b = a.occurrences(), b.occurrences()
     for path in (path for path in spans_a if path in spans_b):
