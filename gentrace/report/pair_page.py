@@ -39,6 +39,7 @@ def page(found: PairComparison, links: Links | None = None) -> str:
                 if a_ns or b_ns
             ],
             "divergence": found.divergence,
+            "no_divergence": pair.NO_DIVERGENCE.capitalize(),
             "divergence_words": pair.divergence_words(found.divergence) if found.divergence else "",
             "ticks": _ticks(axis_ns),
             "paths": told[:_SHOWN_PATHS],
