@@ -137,15 +137,30 @@ def _highest(given: Floats, spread: Floats) -> tuple[int, int, float, int]:
     return int(lows[at]), int(highs[at]), float(found[at]), tried + 3 * len(_WINDOW_PARTS)
 
 
-def burst(runs: Table, hits: Scored) -> tuple[Candidate | None, int]:
-    """The stretch in which hits were the most frequent for their strata."""
-    if len(runs) < 4 * LEAST:
+def burst(runs: Table, hits: Bools, strata: Ints) -> tuple[Candidate | None, int]:
+    """The stretch in which hits are the most frequent for their strata, by Poisson's tail.
+
+    Hits are few, so that a normal approximation would make much of three that come together.
+    """
+    n = len(runs)
+    if n < 4 * LEAST:
         return None, 0
-    low, high, z, looked = _highest(hits.scores, hits.spread[hits.strata])
-    if z <= 0:
-        return None, looked
-    mask = np.zeros(len(runs), dtype=bool)
-    mask[low:high] = True
-    log_p = float(stats.norm.logsf(z) + np.log(max(looked, 1)))
-    starts = (int(runs.start_ns[low]), int(runs.start_ns[high - 1]))
-    return Candidate("error", "", None, mask, log_p, z, starts), looked
+    _, codes = np.unique(strata, return_inverse=True)
+    rates = np.bincount(codes, hits) / np.bincount(codes)
+    seen, expected = (np.concatenate(([0.0], np.cumsum(v))) for v in (hits, rates[codes]))
+    spans = [np.stack([lows, lows + n // part])
+             for part in _WINDOW_PARTS if n // part >= LEAST
+             for lows in [np.arange(0, n - n // part + 1, max(1, n // part // 4))]]  # fmt: skip
+    lows, highs = np.concatenate(spans, axis=1)
+    log_p = stats.poisson.logsf(seen[highs] - seen[lows] - 1, expected[highs] - expected[lows])
+    at = int(np.argmin(log_p))
+    inside = np.flatnonzero(hits[lows[at] : highs[at]])
+    if len(inside) < 2:
+        return None, len(lows)
+    low, high = int(lows[at] + inside[0]), int(lows[at] + inside[-1])
+    mask = np.zeros(n, dtype=bool)
+    mask[low : high + 1] = True
+    z = float(stats.norm.isf(min(0.5, np.exp(log_p[at]))))
+    starts = (int(runs.start_ns[low]), int(runs.start_ns[high]))
+    found = Candidate("error", "", None, mask, float(log_p[at] + np.log(len(lows))), z, starts)
+    return found, len(lows)

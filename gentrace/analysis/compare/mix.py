@@ -43,7 +43,8 @@ def mixes(
         for name, column in candidates.columns(here, candidates.causes(here, kind_too=True)):
             if not isinstance(column, Column) or name in taken:
                 continue
-            log_p = _changed(column, in_a, given)
+            # Both must hold: the shares changed, and runs of other values take longer.
+            log_p = max(_changed(column, in_a, given), _told_apart(here, name, column, in_a))
             if holm(float(np.exp(log_p)), tested, before + len(found)) > ALPHA:
                 continue
             weight = abs(_weight(here, name, column, in_a))
@@ -70,12 +71,22 @@ def _changed(column: Column, in_a: Bools, given: Ints) -> float:
             return 0.0
         found: Any = stats.chi2_contingency(cells, correction=cells.shape[1] == 2)
         return float(np.log(max(float(found.pvalue), 1e-300)))
-    tested = scores.words(scores.scored(in_a.astype(np.float64), given), column)
+    return _strongest(scores.words(scores.scored(in_a.astype(np.float64), given), column))
+
+
+def _told_apart(here: Table, name: str, column: Column, in_a: Bools) -> float:
+    """Log p of all values taking as long as each other, within the groups."""
+    others = kinds(here, [part for part in KIND if part != name])
+    within = combined([others, in_a], len(here))
+    ranks = scores.slowness(here.seconds, here.ended, within)
+    return _strongest(scores.words(scores.scored(ranks, within), column))
+
+
+def _strongest(tested: scores.Tested) -> float:
     if not tested.enough.any():
         return 0.0
-    count = int(tested.enough.sum())
     z = float(np.abs(tested.z[tested.enough]).max())
-    return min(0.0, float(stats.norm.logsf(z) + np.log(2 * count)))
+    return min(0.0, float(stats.norm.logsf(z) + np.log(2 * int(tested.enough.sum()))))
 
 
 def _merged(cells: Ints) -> Ints:

@@ -20,6 +20,8 @@ from gentrace.analysis.compare.table import KIND, TIMES, Bools, Column, Ints, Ta
 
 MOST = 8
 _EXACT_UNDER, _EXACT_RUNS = 20, 20_000
+_LEFT = 3.5
+"""A z that is left over where another cause is accounted for: chance, looked for in many places."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,8 @@ class Search:
     def run(self, outside: int = 0) -> list[Found]:
         """The causes, the strongest first; ``outside`` hypotheses are tested beside these."""
         causes = candidates.causes(self.runs, self.kind_too)
-        times = TIMES if self.ranked else ()
-        self.tested = self._count(causes) + self._count(candidates.consequences(self.runs))
-        self.tested += outside
+        times = TIMES if self.ranked else ("",)
+        self.tested = self.count() + outside
         for asked, stretches in ((causes, True), (candidates.consequences(self.runs), False)):
             while len(self.found) < MOST:
                 known = [*self.found]
@@ -69,6 +70,11 @@ class Search:
                     break
                 self.found = [*known, best]
         return self.found
+
+    def count(self) -> int:
+        """How many hypotheses about attributes there are."""
+        causes = candidates.causes(self.runs, self.kind_too)
+        return self._count(causes) + self._count(candidates.consequences(self.runs))
 
     def strata(self, name: str = "", without: Sequence[Bools] = ()) -> Ints:
         """Kind (but for an attribute of the kind itself), and the causes found so far."""
@@ -97,7 +103,8 @@ class Search:
         if times is not None:
             seen = {f.candidate.name for f in self.found if f.candidate.kind == "time"}
             stretch = self._stretch(strata, [time for time in times if time not in seen])
-            best = self._either(best, stretch)
+            if stretch is None or not self._accounted(stretch, ordered):
+                best = self._either(best, stretch)
         if best is None:
             return None
         if best.kind == "attribute":
@@ -138,7 +145,7 @@ class Search:
         if self.ranked:
             found, looked = candidates.window(self.runs, strata, ranks or slow, times)
         else:
-            found, looked = candidates.burst(self.runs, slow)
+            found, looked = candidates.burst(self.runs, self.hits, strata)
         if not self.found:
             self.tested += looked
         return self._significant(found)
@@ -149,6 +156,19 @@ class Search:
         p = holm(float(np.exp(found.log_p)), self.tested, len(self.found))
         return found if p <= ALPHA else None
 
+    def _accounted(self, stretch: Candidate, ordered: Sequence[Candidate]) -> bool:
+        """Whether an attribute is what is special about a stretch of time (a version, say)."""
+        overlapping = (c for c in ordered if (c.mask & stretch.mask).sum() * 2 > c.mask.sum())
+        return any(
+            self._left(stretch, c) <= _LEFT < self._left(c, stretch)
+            for c in overlapping
+            if self._significant(c)
+        ) or any(
+            self._left(stretch, c) <= _LEFT
+            for c in ordered
+            if candidates.same_runs(c.mask, stretch.mask)
+        )
+
     def _either(self, attribute: Candidate | None, stretch: Candidate | None) -> Candidate | None:
         """Which comes first: an attribute that accounts for a stretch of time is the cause of it.
 
@@ -158,9 +178,9 @@ class Search:
             return attribute or stretch
         beside_attribute = self._left(stretch, attribute)
         beside_stretch = self._left(attribute, stretch)
-        if beside_attribute > 3.5 > beside_stretch:
+        if beside_attribute > _LEFT > beside_stretch:
             return stretch
-        if beside_stretch > 3.5 > beside_attribute or beside_attribute <= 3.5:
+        if beside_stretch > _LEFT > beside_attribute or beside_attribute <= _LEFT:
             return attribute
         return attribute if attribute.z >= stretch.z else stretch
 
