@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from gentrace.core.errors import SourceError
-from gentrace.core.names import RUN
 from gentrace.core.spans import Trace, traces
 from gentrace.sources.index import tables
 from gentrace.sources.index.scan import scan, span_at
@@ -199,12 +198,9 @@ def _read(db: duckdb.DuckDBPyConnection, path: Path, before: _Known | None) -> _
         stat = path.stat()
         with path.open("rb") as handle:
             for seen in scan(handle, read_to):
-                for raw in seen.runs:
-                    writer.raw(raw, id_)
-                for span in seen.decoded:
-                    if span.name == RUN:
-                        writer.span(span, id_)
-                writer.telling((s for s in seen.decoded if s.name != RUN), id_)
+                for run in seen.runs:
+                    writer.run(run, id_)
+                writer.telling(seen.decoded, id_)
                 found += b"".join(trace for trace, _ in seen.telling)
                 spots += [at for _, at in seen.telling]
                 read_to, damaged = seen.read_to, damaged + seen.damaged
@@ -213,8 +209,7 @@ def _read(db: duckdb.DuckDBPyConnection, path: Path, before: _Known | None) -> _
         head = _head(path, head_size)
     except OSError as exc:
         raise SourceError(f"{path} cannot be read: {exc.strerror}") from None
-    row = [id_, str(path), stat.st_ino, head, head_size, read_to, stat.st_mtime_ns,
-           damaged + writer.refused]  # fmt: skip
+    row = [id_, str(path), stat.st_ino, head, head_size, read_to, stat.st_mtime_ns, damaged]
     db.execute("DELETE FROM files WHERE id = ?", [id_])
     db.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
     return _Told(path, id_, bytes(found), np.array(spots, dtype=np.int64))

@@ -12,10 +12,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, BinaryIO, cast
 
 from gentrace.core import names, otlp
 from gentrace.core.spans import Span
+from gentrace.sources.index import quick
+from gentrace.sources.index.quick import Fields
 
 TELLING = (
     names.CREATE_GENERATION,
@@ -30,6 +33,7 @@ TELLING = (
 """Spans that tell of a run which has no run span (yet): where it is, and how it ended."""
 
 _BLOCK = 8 * 1024 * 1024
+_BRACE = ord("}")
 _USUAL = b'{"resourceSpans":[{"'
 _NAMES = b"|".join(re.escape(name.encode()) for name in (names.RUN, *TELLING))
 _OPENING = re.compile(
@@ -48,14 +52,14 @@ class Seen:
     """What a block of a file holds.
 
     Attributes:
-        runs: run spans as JSON objects.
+        runs: the run spans.
         telling: trace ids and offsets in the file of spans that tell of a run.
-        decoded: such spans, of lines that had to be decoded.
+        decoded: such spans, of lines that had to be decoded as a whole.
         read_to: up to where the file is read; a last line that is not whole comes later.
         damaged: lines and spans that could not be understood.
     """
 
-    runs: list[Raw] = field(default_factory=list[Raw])
+    runs: list[Fields] = field(default_factory=list[Fields])
     telling: list[tuple[bytes, int]] = field(default_factory=list[tuple[bytes, int]])
     decoded: list[Span] = field(default_factory=list[Span])
     read_to: int = 0
@@ -95,18 +99,19 @@ def span_at(handle: BinaryIO, at: int) -> Span | None:
 def _block(lines: bytes, at: int) -> Seen:
     """The finds of whole lines that begin at ``at`` in the file."""
     seen = Seen(read_to=at + len(lines))
-    count = lines.count(b"\n")
-    usual = lines.count(b"\n" + _USUAL) + lines.startswith(_USUAL)
-    if usual == count == lines.count(b"}\n") and _quickly(lines, at, seen):
+    bounds: list[int] = [0]
+    usual = True
+    while (start := bounds[-1]) < len(lines):
+        end = lines.index(b"\n", start)
+        usual = usual and lines.startswith(_USUAL, start) and lines[end - 1] == _BRACE
+        bounds.append(end + 1)
+    if usual and _quickly(lines, at, seen):
         return seen
-    start = 0
-    for _ in range(count):
-        end = lines.index(b"\n", start) + 1
+    for start, end in pairwise(bounds):
         line = lines[start:end]
-        quick = line.startswith(_USUAL) and line.endswith(b"}\n")
-        if line.strip() and not (quick and _quickly(line, at + start, seen)):
+        likely = line.startswith(_USUAL) and line.endswith(b"}\n")
+        if line.strip() and not (likely and _quickly(line, at + start, seen)):
             _wholly(line, seen)
-        start = end
     return seen
 
 
@@ -127,11 +132,14 @@ def _quickly(lines: bytes, at: int, seen: Seen) -> bool:
         return False
     seen.telling += telling
     for start in starts:
-        raw = _object(lines, start)
-        if raw is None:
+        fields = quick.from_bytes(lines, start)
+        if fields is None:
+            raw = _object(lines, start)
+            fields = quick.from_object(raw) if raw is not None else None
+        if fields is None:
             seen.damaged += 1
         else:
-            seen.runs.append(raw)
+            seen.runs.append(fields)
     return True
 
 
@@ -156,7 +164,8 @@ def _wholly(line: bytes, seen: Seen) -> None:
         seen.damaged += 1
         return
     seen.damaged += damaged
-    seen.decoded += [span for span in spans if span.name == names.RUN or span.name in TELLING]
+    seen.runs += [quick.from_span(span) for span in spans if span.name == names.RUN]
+    seen.decoded += [span for span in spans if span.name in TELLING]
 
 
 def _is_json(line: bytes) -> bool:

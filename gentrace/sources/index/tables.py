@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,18 +12,14 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from gentrace.core import names, otlp
-from gentrace.core.spans import Event, Span, plain
-from gentrace.sources.index.scan import Raw
+from gentrace.core import names
+from gentrace.core.spans import Event, Span
+from gentrace.sources.index.quick import OWN, Fields
 
 VERSION = 1
-LEFT_OUT = frozenset(
-    {names.GENERATION_ID, names.GENERATION_RUN, names.GENERATION_HASH, names.PROVIDER_JOB_ID,
-     names.SUBMISSION_ID, *names.TIMES.values()}
-)  # fmt: skip
-"""What no group has in common, and what has a column of its own."""
-
-_TIMES = {name: place for place, name in enumerate(names.TIMES.values())}
+_AT_ONCE = 10_000
+_ID, _RUN = names.GENERATION_ID.encode(), names.GENERATION_RUN.encode()
+_TIMES = {name.encode(): place for place, name in enumerate(names.TIMES.values())}
 _STATES = tuple(names.TIMES)
 _COLUMNS = ", ".join(f"t{place} DOUBLE" for place in _TIMES.values())
 SCHEMA = f"""
@@ -76,52 +73,42 @@ class Writer:
         self._rows: list[tuple[Any, ...]] = []
         self._times: list[list[float]] = []
         self._pairs: list[tuple[int, int, int]] = []
-        self.refused = 0
+        self._codes: dict[bytes, int] = {}
 
-    def raw(self, raw: Raw, file: int) -> None:
-        """A run span as JSON object, in the common spelling without the detour of a Span."""
-        try:
-            trace, span = int(raw["traceId"], 16), int(raw["spanId"], 16)
-            bounds = int(raw["startTimeUnixNano"]), int(raw.get("endTimeUnixNano") or 0)
-            pairs = [(pair["key"], _plain(pair.get("value"))) for pair in raw["attributes"]]
-        except (KeyError, TypeError, ValueError, AttributeError):
-            try:
-                self.span(otlp.span(raw, {}), file)
-            except (ValueError, TypeError, RecursionError):
-                self.refused += 1
-            return
-        self._row(file, trace, span, bounds, pairs)
-
-    def span(self, span: Span, file: int) -> None:
+    def run(self, run: Fields, file: int) -> None:
         """A run span."""
-        pairs = [(name, plain(value)) for name, value in span.attributes.items()]
-        bounds = span.start_ns, span.end_ns
-        self._row(file, int(span.trace_id, 16), int(span.span_id, 16), bounds, pairs)
-
-    def _row(
-        self, file: int, trace: int, span: int, bounds: tuple[int, int],
-        pairs: Sequence[tuple[str, str]],
-    ) -> None:  # fmt: skip
-        words, key = self._words, self._key
+        codes, key = self._codes, self._key
         times = [0.0] * len(_TIMES)
         generation, number = "", 1
-        for name, text in pairs:
+        for name, text in run.pairs:
             place = _TIMES.get(name)
             if place is not None:
-                times[place] = float(text)
-            elif name == names.GENERATION_ID:
-                generation = text
-            elif name == names.GENERATION_RUN:
-                number = int(text)
-            elif name not in LEFT_OUT and text:
-                of_name = words.setdefault(name, len(words))
-                self._pairs.append((key, of_name, words.setdefault(text, len(words))))
-        low = trace & 0xFFFFFFFFFFFFFFFF
-        self._rows.append((key, file, trace >> 64, low, span, generation, number, *bounds, len(pairs)))
+                times[place] = _number(text)
+            elif name == _ID:
+                generation = text.decode("utf-8", "replace")
+            elif name == _RUN:
+                number = int(_number(text))
+            elif text and name not in OWN:
+                of_name = codes.get(name)
+                value = codes.get(text)
+                if of_name is None:
+                    of_name = self._code(name)
+                if value is None:
+                    value = self._code(text)
+                self._pairs.append((key, of_name, value))
+        low = run.trace & 0xFFFFFFFFFFFFFFFF
+        self._rows.append((key, file, run.trace >> 64, low, run.span, generation, number,
+                           run.start_ns, run.end_ns, len(run.pairs)))  # fmt: skip
         self._times.append(times)
         self._key += 1
-        if len(self._rows) >= 20_000:
+        if len(self._rows) >= _AT_ONCE:
             self.flush()
+
+    def _code(self, text: bytes) -> int:
+        word = text.decode("utf-8", "replace")
+        code = self._words.setdefault(word, len(self._words))
+        self._codes[text] = code
+        return code
 
     def telling(self, spans: Iterable[Span], file: int) -> None:
         """Other spans of runs, kept until their run span comes."""
@@ -192,14 +179,13 @@ def spans(db: duckdb.DuckDBPyConnection) -> Iterable[Span]:
             yield _span(f"{high:016x}{low:016x}", json.loads(text))
 
 
-def _plain(value: Any) -> str:
-    ((kind, item),) = value.items()
-    if kind == "stringValue" or kind == "doubleValue":
-        return str(item)
-    if kind == "intValue":
-        return str(int(item))
-    found = otlp.any_value(value)
-    return "" if found is None else plain(found)
+def _number(text: bytes) -> float:
+    """0 where it is none: one odd attribute costs no run."""
+    try:
+        found = float(text)
+    except ValueError:
+        return 0.0
+    return found if isfinite(found) else 0.0
 
 
 def _array(values: Sequence[Any], kind: Any) -> NDArray[Any]:
