@@ -16,8 +16,13 @@ from gentrace.core import names
 _MOST_LIKE = 12
 
 
-def failing(runs: Table) -> GroupComparison:
-    """What failures have in common that the successes around them have not."""
+def failing(runs: Table, new_since: str | int | None = None) -> GroupComparison:
+    """What failures have in common that the successes around them have not.
+
+    Args:
+        new_since: a moment (Unix ns) or a version of the code, before which a fingerprint must not
+            have been seen to be called new; by default the runs tell whether it is.
+    """
     failed = runs.outcome.is_(names.FAILED)
     succeeded = runs.outcome.is_("completed")
     near = fingerprints.nearest(runs, failed, succeeded)
@@ -46,7 +51,7 @@ def failing(runs: Table) -> GroupComparison:
         notes=[f"{others} runs were cancelled or go on still, and count as neither"]
         if others
         else [],
-        fingerprints=fingerprints.described(runs, texts, codes, succeeded),
+        fingerprints=fingerprints.described(runs, texts, codes, succeeded, new_since),
         tested=tested,
     )
 

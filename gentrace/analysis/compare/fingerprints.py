@@ -41,9 +41,14 @@ def text(code: str | None, kind: str | None, stage: str | None) -> str:
 
 
 def described(
-    runs: Table, texts: Sequence[str], codes: Ints, succeeded: Bools
+    runs: Table,
+    texts: Sequence[str],
+    codes: Ints,
+    succeeded: Bools,
+    new_since: str | int | None = None,
 ) -> list[Fingerprint]:
     """Each fingerprint, the most frequent first."""
+    asked_ns = _moment(runs, new_since)
     total = int((codes >= 0).sum())
     kinds = combined([runs.column(name).codes for name in KIND], len(runs))
     found: list[Fingerprint] = []
@@ -64,7 +69,9 @@ def described(
                 first_seen_ns=int(runs.start_ns[rows[0]]),
                 last_seen_ns=int(runs.start_ns[newest]),
                 still_happening=(1 - rate) ** after > _OVER,
-                new_since=_new_since(runs, rows, kinds, rate)
+                new_since=_asked(runs, rows, asked_ns, new_since)
+                if new_since is not None
+                else _new_since(runs, rows, kinds, rate)
                 if (1 - rate) ** before <= _OVER
                 else None,
             )
@@ -93,6 +100,26 @@ def _around(rows: Ints, kinds: Ints) -> tuple[int, int, float]:
     return before, after, len(rows) / (between + 1)
 
 
+def _moment(runs: Table, since: str | int | None) -> int | None:
+    """When that was: of a version, when its first run started."""
+    if not isinstance(since, str):
+        return since
+    rows = np.flatnonzero(runs.column(names.CODE_VERSION).is_(since))
+    return int(runs.start_ns[rows[0]]) if len(rows) else None
+
+
+def _asked(runs: Table, rows: Ints, asked_ns: int | None, since: str | int | None) -> str | None:
+    """What was asked for, where the first failure came no earlier."""
+    first_ns = int(runs.start_ns[rows[0]])
+    if asked_ns is None or first_ns < asked_ns or int(runs.start_ns[0]) >= asked_ns:
+        return None
+    return since if isinstance(since, str) else _iso(asked_ns)
+
+
+def _iso(at_ns: int) -> str:
+    return datetime.fromtimestamp(at_ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _new_since(runs: Table, rows: Ints, kinds: Ints, rate: float) -> str:
     """The version that it came with, else the moment that it was first seen."""
     versions = runs.column(names.CODE_VERSION)
@@ -105,8 +132,7 @@ def _new_since(runs: Table, rows: Ints, kinds: Ints, rate: float) -> str:
         since = int((its & (versions.codes == version))[first : rows[0]].sum())
         if (1 - rate) ** older <= _OVER < (1 - rate) ** since:
             return versions.words[version]
-    at = datetime.fromtimestamp(int(runs.start_ns[rows[0]]) / 1e9, UTC)
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _iso(int(runs.start_ns[rows[0]]))
 
 
 def _nearest(runs: Table, row: int, kinds: Ints, succeeded: Bools) -> NearestSuccess | None:

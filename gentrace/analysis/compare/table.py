@@ -71,7 +71,6 @@ class Table:
     Attributes:
         seconds: durations; of an unfinished run the age it is known to have reached.
         ended: whether it has ended; else ``seconds`` is a lower bound.
-        timed: whether its times are known to add up to its duration.
         times: seconds in each of the times.
         columns: attributes with one word a run, by name; outcome, error and stage among them.
         tags: attributes with many words a run.
@@ -128,6 +127,52 @@ class Table:
     def exemplar(self, row: int) -> Exemplar:
         """A run to look at."""
         return Exemplar(str(self.ids[row]), str(self.traces[row]))
+
+
+def joined(a: Table, b: Table) -> Table:
+    """The runs of both, by start."""
+    if not len(b):
+        return a
+    n = len(a)
+    start_ns = np.concatenate([a.start_ns, b.start_ns])
+    order = np.argsort(start_ns, kind="stable")
+    places = np.empty(len(order), dtype=np.int64)
+    places[order] = np.arange(len(order))
+
+    def texts(x: Any, y: Any) -> NDArray[Any]:
+        return np.concatenate([np.asarray(x, dtype=object), np.asarray(y, dtype=object)])[order]
+
+    columns: dict[str, Column] = {}
+    for name in [*a.columns, *(name for name in b.columns if name not in a.columns)]:
+        first, second = a.column(name), b.column(name)
+        words, codes = _recoded(first.words, second.words, second.codes)
+        columns[name] = Column(np.concatenate([first.codes, codes])[order], words)
+    tags: dict[str, Tags] = {}
+    for name in [*a.tags, *(name for name in b.tags if name not in a.tags)]:
+        nothing = np.zeros(0, dtype=np.int64)
+        first, second = (each.tags.get(name) or Tags(nothing, nothing, ()) for each in (a, b))
+        words, codes = _recoded(first.words, second.words, second.codes)
+        rows = np.concatenate([first.rows, second.rows + n])
+        tags[name] = Tags(places[rows], np.concatenate([first.codes, codes]), words)
+    return Table(
+        texts(a.ids, b.ids),
+        texts(a.traces, b.traces),
+        np.concatenate([a.numbers, b.numbers])[order],
+        start_ns[order],
+        np.concatenate([a.seconds, b.seconds])[order],
+        np.concatenate([a.ended, b.ended])[order],
+        {t: np.concatenate([a.times[t], b.times[t]])[order] for t in TIMES},
+        columns,
+        tags,
+    )
+
+
+def _recoded(known: Sequence[str], added: Sequence[str], codes: Ints) -> tuple[list[str], Ints]:
+    """Words of both, and the second's codes in them."""
+    words = dict.fromkeys([*known, *added])
+    places = {word: place for place, word in enumerate(words)}
+    moved = np.array([*(places[word] for word in added), -1], dtype=np.int64)
+    return list(words), moved[codes]
 
 
 def table(rows: Iterable[RunRow]) -> Table:
