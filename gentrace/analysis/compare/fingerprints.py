@@ -13,7 +13,7 @@ from gentrace.analysis.compare.table import KIND, Bools, Ints, Table
 from gentrace.core import names
 
 PARTS = (names.ERROR_CODE, names.ERROR_TYPE, names.STAGE)
-_OVER = 0.05
+_OVER, _NEW = 0.05, 0.005
 """Runs without a failure are taken for its end, or for a time before it, where at its rate they
 would have come about by chance less often than that."""
 _EXEMPLARS = 5
@@ -72,7 +72,7 @@ def described(
                 new_since=_asked(runs, rows, asked_ns, new_since)
                 if new_since is not None
                 else _new_since(runs, rows, kinds, rate)
-                if (1 - rate) ** before <= _OVER
+                if (1 - rate) ** before <= _NEW
                 else None,
             )
         )
