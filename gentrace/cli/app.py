@@ -25,6 +25,8 @@ app = typer.Typer(
 app.command("list")(list.command)
 app.command("show")(show.command)
 app.command("compare")(compare.command)
+app.command("slow")(compare.slow)
+app.command("failing")(compare.failing)
 app.command("doctor")(doctor.command)
 
 

@@ -80,6 +80,8 @@ class Finding:
         p_adjusted: corrected over everything that was tested.
         n: how many runs carry the value, in both groups.
         also: other ``name=value`` that the same runs carry, so that data cannot tell them apart.
+        window: of a ``time`` that went up for a while, the first and the last start in it.
+        fingerprint: of failures, which of them it is about; None is all.
     """
 
     kind: str
@@ -93,6 +95,8 @@ class Finding:
     unit: str = "s"
     n: int = 0
     also: tuple[str, ...] = ()
+    window: tuple[int, int] | None = None
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
