@@ -73,9 +73,7 @@ def moved(runs: Table, inside: Bools, outside: Bools, strata: Ints) -> str | Non
         beside = spent - centres(spent, strata, outside & known)
         a, b = beside[inside & known], beside[outside & known]
         # A wait that only some runs have moves no median; a mean without its tail it does.
-        moved_s = max(
-            (float(np.median(a) - np.median(b)), _trimmed(a) - _trimmed(b)), key=abs
-        )
+        moved_s = max((float(np.median(a) - np.median(b)), _trimmed(a) - _trimmed(b)), key=abs)
         if abs(moved_s) > abs(best):
             best, found = moved_s, name
     return found
@@ -111,6 +109,10 @@ def _bootstrap(a: Floats, b: Floats) -> Interval:
     if len(a) < 2 or len(b) < 2:
         return -np.inf, np.inf
     found: Any = stats.bootstrap(
-        (a, b), difference, n_resamples=_RESAMPLES, method="percentile", rng=np.random.default_rng(0)
+        (a, b),
+        difference,
+        n_resamples=_RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(0),
     )
     return float(found.confidence_interval.low), float(found.confidence_interval.high)

@@ -125,7 +125,9 @@ class Writer:
             arrays = {f"c{place}": _array([row[place] for row in self._rows], kind)
                       for place, kind in enumerate(kinds)}  # fmt: skip
             spent = np.array(self._times)
-            arrays |= {f"t{place}": np.ascontiguousarray(spent[:, place]) for place in _TIMES.values()}
+            arrays |= {
+                f"t{place}": np.ascontiguousarray(spent[:, place]) for place in _TIMES.values()
+            }
             self._from(arrays, "runs")
             pairs = np.array(self._pairs, dtype=np.int32).reshape(-1, 3)
             self._from({f"c{n}": np.ascontiguousarray(pairs[:, n]) for n in range(3)}, "attributes")
@@ -165,7 +167,9 @@ def columns(db: duckdb.DuckDBPyConnection) -> RunColumns:
         traces=(found["hi"], found["lo"]),
         start_ns=found["start_ns"].astype(np.int64),
         end_ns=found["end_ns"].astype(np.int64),
-        times={state: np.asarray(found[f"t{n}"], dtype=np.float64) for n, state in enumerate(_STATES)},
+        times={
+            state: np.asarray(found[f"t{n}"], dtype=np.float64) for n, state in enumerate(_STATES)
+        },
         words=dict(db.execute("FROM words").fetchall()),
         attributes=(rows[kept], *used),
     )
