@@ -134,11 +134,12 @@ def test_an_outcome_parts_two_runs_with_the_same_spans() -> None:
 def with_a_second_try() -> list[Span]:
     """The completed one, but that its first try is put back and the second submits."""
     t = traces.completed()
+    t.spans = moved(t.spans, 565, 100)
     job = next(s for s in t.spans if s.name == "process_generation")
     enqueue = next(s for s in t.spans if s.name == "enqueue process_generation")
-    first = t.span("process_generation", 400, 420, enqueue, kind="CONSUMER",
+    first = t.span("process_generation", 568, 580, enqueue, kind="CONSUMER",
                    generation__job__status="requeued")  # fmt: skip
-    again = t.span("enqueue process_generation", 410, 412, first, kind="PRODUCER")
+    again = t.span("enqueue process_generation", 575, 577, first, kind="PRODUCER")
     return [replace(s, parent_id=again.span_id) if s is job else s for s in t.spans]
 
 
@@ -149,7 +150,7 @@ def test_tries_lie_on_one_path_and_are_counted() -> None:
     assert row(found, EXECUTE).n_b == 1
     assert found.divergence is not None
     assert (found.divergence.kind, found.divergence.b) == ("structure", "2 times")
-    assert found.divergence.at_b_ns == 410 * MS
+    assert found.divergence.at_b_ns == 575 * MS
 
 
 def test_statements_of_sql_are_folded_and_do_not_part_two_runs() -> None:
