@@ -191,10 +191,10 @@ def _attributes(to: Console, found: PairComparison) -> None:
         indented(to, f"and {len(found.attributes) - len(shown)} more of single spans", "dim", 2)
 
 
-def value(text: str | None) -> str:
+def value(text: str | None, most: int = _LONGEST_VALUE) -> str:
     """A value in few characters: hashes by their first digits."""
     if text is None:
         return "not there"
     if _HASH.fullmatch(text):
         return text[:12]
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]} ({len(text)} long)"
+    return text if len(text) <= most else f"{text[:most]} ({len(text)} long)"
