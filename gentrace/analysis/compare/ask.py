@@ -63,7 +63,9 @@ def slow_ones(source: Source, among: Side) -> GroupComparison:
     return _with(slow.slow(found.table.chosen(among.of(found.table))), found)
 
 
-def failing_ones(source: Source, among: Side, new_since: str | int | None = None) -> GroupComparison:
+def failing_ones(
+    source: Source, among: Side, new_since: str | int | None = None
+) -> GroupComparison:
     """The failures beside successes of their kind.
 
     Args:

@@ -141,6 +141,4 @@ def _nearest(runs: Table, row: int, kinds: Ints, succeeded: Bools) -> NearestSuc
         return None
     apart = np.abs(runs.start_ns[good] - runs.start_ns[row])
     best = int(good[np.argmin(apart)])
-    return NearestSuccess(
-        str(runs.ids[best]), str(runs.traces[best]), float(apart.min()) / 1e9
-    )
+    return NearestSuccess(str(runs.ids[best]), str(runs.traces[best]), float(apart.min()) / 1e9)

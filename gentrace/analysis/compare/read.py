@@ -139,7 +139,9 @@ def columns(found: RunColumns) -> Table:
         ended = columns[names.OUTCOME].codes >= 0
     return Table(
         ids=found.ids,
-        traces=np.array([f"{h:016x}{lo:016x}" for h, lo in zip(high, low, strict=True)], dtype=object),
+        traces=np.array(
+            [f"{h:016x}{lo:016x}" for h, lo in zip(high, low, strict=True)], dtype=object
+        ),
         numbers=found.numbers,
         start_ns=found.start_ns,
         seconds=np.maximum(found.end_ns - found.start_ns, 0) / 1e9,
@@ -153,7 +155,9 @@ def columns(found: RunColumns) -> Table:
 def _parts(rows: Ints, codes: Ints, words: list[str]) -> Tags:
     """Lists that were written as one text, taken apart."""
     parts: dict[str, int] = {}
-    of_word = [[parts.setdefault(p, len(parts)) for p in dict.fromkeys(w.split(","))] for w in words]
+    of_word = [
+        [parts.setdefault(p, len(parts)) for p in dict.fromkeys(w.split(","))] for w in words
+    ]
     sizes = np.array([len(each) for each in of_word], dtype=np.int64)[codes]
     flat = [np.array(each, dtype=np.int64) for each in of_word]
     joined_codes = np.concatenate([flat[code] for code in codes]) if len(codes) else codes

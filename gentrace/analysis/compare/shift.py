@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from gentrace.analysis.compare import candidates, effects, scores
+from gentrace.analysis.compare.chances import two_sided
 from gentrace.analysis.compare.mix import mixes
 from gentrace.analysis.compare.model import Finding
 from gentrace.analysis.compare.scores import ALPHA, LEAST, holm
 from gentrace.analysis.compare.strata import combined, kinds
-from gentrace.analysis.compare.table import Bools, Floats, Ints, Table
+from gentrace.analysis.compare.table import Bools, Ints, Table
 
 _MOST = 4
 
@@ -61,13 +61,13 @@ def shift(
     strata = combined([kinds(runs), *known], len(runs))
     while len(found) < _MOST:
         whole = _z(runs, a & left, b & left, strata)
-        p = holm(_two_sided(whole), tested, len(found))
+        p = holm(two_sided(whole), tested, len(found))
         if p > ALPHA or (only_slower and whole < 0):
             break
         if _of_shares(runs, a & left, b & left, strata):
             break
         mover = _mover(runs, a & left, b & left, strata, np.sign(whole))
-        p_mover = holm(_two_sided(mover.z), tested, len(found)) if mover else 1.0
+        p_mover = holm(two_sided(mover.z), tested, len(found)) if mover else 1.0
         if mover is None or p_mover > ALPHA:
             timed = _time(runs, a & left, b & left, strata, p)
             if effects.matters(timed.effect, runs, b):
@@ -86,10 +86,6 @@ def _z(runs: Table, a: Bools, b: Bools, strata: Ints) -> float:
     tested = scores.groups(scores.scored(ranks, strata[rows]), [a[rows]])
     enough = tested.inside[0] >= LEAST and tested.outside[0] >= LEAST
     return float(tested.z[0]) if enough else 0.0
-
-
-def _two_sided(z: float) -> float:
-    return float(2 * stats.norm.sf(abs(z)))
 
 
 def _of_shares(runs: Table, a: Bools, b: Bools, strata: Ints) -> bool:

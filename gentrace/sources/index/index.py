@@ -236,9 +236,7 @@ def _keep(db: duckdb.DuckDBPyConnection, told: _Told) -> None:
 
 def _forget(db: duckdb.DuckDBPyConnection, id_: int) -> None:
     """A file that is gone, or is another one now."""
-    db.execute(
-        "DELETE FROM attributes WHERE key IN (SELECT key FROM runs WHERE file = ?)", [id_]
-    )
+    db.execute("DELETE FROM attributes WHERE key IN (SELECT key FROM runs WHERE file = ?)", [id_])
     for table, column in (("runs", "file"), ("spans", "file"), ("files", "id")):
         db.execute(f"DELETE FROM {table} WHERE {column} = ?", [id_])
 

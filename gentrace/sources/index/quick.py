@@ -73,7 +73,6 @@ def from_span(span: Span) -> Fields:
 
 
 OWN = frozenset(
-    name.encode()
-    for name in (names.GENERATION_HASH, names.PROVIDER_JOB_ID, names.SUBMISSION_ID)
+    name.encode() for name in (names.GENERATION_HASH, names.PROVIDER_JOB_ID, names.SUBMISSION_ID)
 )
 """What no two runs have in common."""

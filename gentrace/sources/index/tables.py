@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from math import isfinite
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import duckdb
@@ -20,7 +20,6 @@ VERSION = 1
 _AT_ONCE = 10_000
 _ID, _RUN = names.GENERATION_ID.encode(), names.GENERATION_RUN.encode()
 _TIMES = {name.encode(): place for place, name in enumerate(names.TIMES.values())}
-_STATES = tuple(names.TIMES)
 _COLUMNS = ", ".join(f"t{place} DOUBLE" for place in _TIMES.values())
 SCHEMA = f"""
 CREATE TABLE about (version INTEGER, place VARCHAR);
@@ -125,7 +124,9 @@ class Writer:
             arrays = {f"c{place}": _array([row[place] for row in self._rows], kind)
                       for place, kind in enumerate(kinds)}  # fmt: skip
             spent = np.array(self._times)
-            arrays |= {f"t{place}": np.ascontiguousarray(spent[:, place]) for place in _TIMES.values()}
+            arrays |= {
+                f"t{place}": np.ascontiguousarray(spent[:, place]) for place in _TIMES.values()
+            }
             self._from(arrays, "runs")
             pairs = np.array(self._pairs, dtype=np.int32).reshape(-1, 3)
             self._from({f"c{n}": np.ascontiguousarray(pairs[:, n]) for n in range(3)}, "attributes")
@@ -165,7 +166,7 @@ def columns(db: duckdb.DuckDBPyConnection) -> RunColumns:
         traces=(found["hi"], found["lo"]),
         start_ns=found["start_ns"].astype(np.int64),
         end_ns=found["end_ns"].astype(np.int64),
-        times={state: np.asarray(found[f"t{n}"], dtype=np.float64) for n, state in enumerate(_STATES)},
+        times={state: found[f"t{place}"] for place, state in enumerate(names.TIMES)},
         words=dict(db.execute("FROM words").fetchall()),
         attributes=(rows[kept], *used),
     )

@@ -94,7 +94,9 @@ def draw(seed: int, n: int = 400) -> Draw:
     user = [str(u) for u in rng.choice(users, n, p=user_w)]
     favourite = {u: str(rng.choice(accounts)) for u in users}
     loyal = float(rng.uniform(0, 0.5))
-    account = [favourite[u] if rng.random() < loyal else a for u, a in zip(user, account, strict=True)]
+    account = [
+        favourite[u] if rng.random() < loyal else a for u, a in zip(user, account, strict=True)
+    ]
     deployed = float(rng.uniform(0.3, 0.7))
     version = ["r1" if k < deployed * n else "r2" for k in range(n)]
     width = float(rng.uniform(0.12, 0.5))
@@ -278,7 +280,9 @@ FAILING: dict[str, Callable[[Draw], None]] = {
 }
 
 
-def planted(scenario: Callable[[Draw], None], seed: int, n: int = 400) -> tuple[list[RunRow], Sequence[tuple[str, str]]]:
+def planted(
+    scenario: Callable[[Draw], None], seed: int, n: int = 400
+) -> tuple[list[RunRow], Sequence[tuple[str, str]]]:
     """Runs, and the causes that the first findings should name."""
     made = draw(seed, n)
     scenario(made)
