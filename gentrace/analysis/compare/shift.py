@@ -60,21 +60,17 @@ def shift(
     left = a | b
     strata = combined([kinds(runs), *known], len(runs))
     while len(found) < _MOST:
-        whole = _z(runs, a & left, b & left, strata)
-        p = holm(two_sided(whole), tested, len(found))
-        if p > ALPHA or (only_slower and whole < 0):
+        mover = _mover(runs, a & left, b & left, strata, only_slower)
+        if mover is None or holm(two_sided(mover.z), tested, len(found)) > ALPHA:
             break
-        if _of_shares(runs, a & left, b & left, strata):
-            break
-        mover = _mover(runs, a & left, b & left, strata, np.sign(whole))
-        p_mover = holm(two_sided(mover.z), tested, len(found)) if mover else 1.0
-        if mover is None or p_mover > ALPHA:
-            timed = _time(runs, a & left, b & left, strata, p)
-            if effects.matters(timed.effect, runs, b):
-                found.append(timed)
-            break
-        found.append(_of_mover(runs, a & left, b & left, strata, mover, p_mover))
+        p = holm(two_sided(mover.z), tested, len(found))
+        found.append(_of_mover(runs, a & left, b & left, strata, mover, p))
         left = left & ~mover.mask
+    whole = _z(runs, a & left, b & left, strata)
+    p = holm(two_sided(whole), tested, len(found))
+    moved = p <= ALPHA and not (only_slower and whole < 0)
+    if moved and not _of_shares(runs, a & left, b & left, strata):
+        found.append(_time(runs, a & left, b & left, strata, p))
     found = [each for each in found if effects.matters(each.effect, runs, b)]
     return found + mixes(runs, a, b, tested, len(found), known)
 
@@ -107,7 +103,7 @@ def _of_shares(runs: Table, a: Bools, b: Bools, strata: Ints) -> bool:
     return False
 
 
-def _mover(runs: Table, a: Bools, b: Bools, strata: Ints, sign: float) -> _Mover | None:
+def _mover(runs: Table, a: Bools, b: Bools, strata: Ints, only_slower: bool) -> _Mover | None:
     """The value whose runs moved the most beside how the others of their kind moved."""
     rows = np.flatnonzero(a | b)
     here, in_a = runs.chosen(a | b), a[rows]
@@ -126,7 +122,9 @@ def _mover(runs: Table, a: Bools, b: Bools, strata: Ints, sign: float) -> _Mover
             gap = first.mean[code] - (second.mean[code] if there else 0.0)
             spread = first.spread[code] + (second.spread[code] if there else 0.0)
             z = float(gap / np.sqrt(spread)) if spread > 0 else 0.0
-            if z * sign > 0 and (best is None or abs(z) > abs(best.z)):
+            if only_slower and z < 0:
+                continue
+            if best is None or abs(z) > abs(best.z):
                 mask = np.zeros(len(runs), dtype=bool)
                 mask[rows] = here.holds(name, column.words[code])
                 best = _Mover(name, column.words[code], mask, z)

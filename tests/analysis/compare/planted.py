@@ -294,7 +294,5 @@ def planted(
 
 def right(findings: Sequence[Finding], truth: Sequence[tuple[str, str]]) -> bool:
     """Whether the first findings are the causes, and where there is none, none was found."""
-    told = [
-        (f.kind, f"{f.name}={f.value}" if f.kind == "attribute" else f.name) for f in findings
-    ]
+    told = [(f.kind, f"{f.name}={f.value}" if f.kind == "attribute" else f.name) for f in findings]
     return {*told[: len(truth)]} == {*truth} if truth else not told
