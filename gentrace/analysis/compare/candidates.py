@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
-from gentrace.analysis.compare import scores
+from gentrace.analysis.compare import chances, scores
 from gentrace.analysis.compare.scores import LEAST, Scored
 from gentrace.analysis.compare.table import KIND, Bools, Column, Floats, Ints, Table, Tags
 from gentrace.core import names
@@ -99,7 +98,7 @@ def window(
         mask[known[low] : known[high - 1] + 1] = True
         if scores.groups(slow, [mask]).z[0] < 3:
             continue
-        log_p = float(stats.norm.logsf(z) + np.log(n))
+        log_p = chances.log_normal_tail(z) + float(np.log(n))
         starts = (int(runs.start_ns[known[low]]), int(runs.start_ns[known[high - 1]]))
         best = Candidate("time", time, None, mask, log_p, z, starts)
     return best, looked
@@ -152,7 +151,7 @@ def burst(runs: Table, hits: Bools, strata: Ints) -> tuple[Candidate | None, int
              for part in _WINDOW_PARTS if n // part >= LEAST
              for lows in [np.arange(0, n - n // part + 1, max(1, n // part // 4))]]  # fmt: skip
     lows, highs = np.concatenate(spans, axis=1)
-    log_p = stats.poisson.logsf(seen[highs] - seen[lows] - 1, expected[highs] - expected[lows])
+    log_p = chances.log_poisson_tail(seen[highs] - seen[lows], expected[highs] - expected[lows])
     at = int(np.argmin(log_p))
     inside = np.flatnonzero(hits[lows[at] : highs[at]])
     if len(inside) < 2:
@@ -160,7 +159,7 @@ def burst(runs: Table, hits: Bools, strata: Ints) -> tuple[Candidate | None, int
     low, high = int(lows[at] + inside[0]), int(lows[at] + inside[-1])
     mask = np.zeros(n, dtype=bool)
     mask[low : high + 1] = True
-    z = float(stats.norm.isf(min(0.5, np.exp(log_p[at]))))
+    z = float(np.sqrt(max(0.0, -2 * log_p[at])))  # near enough to set it beside others
     starts = (int(runs.start_ns[low]), int(runs.start_ns[high]))
     found = Candidate("error", "", None, mask, float(log_p[at] + np.log(len(lows))), z, starts)
     return found, len(lows)

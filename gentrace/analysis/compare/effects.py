@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import numpy as np
-from scipy import stats
 
-from gentrace.analysis.compare import scores
+from gentrace.analysis.compare import chances, scores
+from gentrace.analysis.compare.chances import wilson
 from gentrace.analysis.compare.model import Exemplar
 from gentrace.analysis.compare.strata import centres
 from gentrace.analysis.compare.table import Bools, Floats, Ints, Table
@@ -16,7 +14,7 @@ Interval = tuple[float, float]
 
 MATTERS = 0.05
 """Of the usual duration; what moves less is no finding however sure it is."""
-_RESAMPLED, _RESAMPLES = 1_500, 599
+_RESAMPLED = 1_500
 _EXEMPLARS = 5
 
 
@@ -27,7 +25,7 @@ def median_difference(
     beside = values - centres(values, strata, outside)
     a, b = beside[inside], beside[outside]
     effect = float(np.median(a) - np.median(b))
-    low, high = _bootstrap(_some(a), _some(b))
+    low, high = chances.median_difference(_some(a), _some(b))
     return effect, (min(low, effect), max(high, effect))
 
 
@@ -52,13 +50,6 @@ def share_difference(
     return effect, (max(-1.0, effect - below), min(1.0, effect + above))
 
 
-def wilson(share: float, n: int) -> Interval:
-    """Wilson's 95 % interval of a share."""
-    hits = min(n, max(0, round(share * n)))
-    found: Any = stats.binomtest(hits, n).proportion_ci(method="wilson")
-    return float(found.low), float(found.high)
-
-
 def moved(runs: Table, inside: Bools, outside: Bools, strata: Ints) -> str | None:
     """Which of the times is longer in the one group: the largest that chance does not explain."""
     known = runs.ended & (inside | outside)
@@ -68,7 +59,7 @@ def moved(runs: Table, inside: Bools, outside: Bools, strata: Ints) -> str | Non
             continue
         there = scores.slowness(spent[known], np.ones(int(known.sum()), dtype=bool), strata[known])
         tested = scores.groups(scores.scored(there, strata[known]), [inside[known]])
-        if tested.inside[0] == 0 or stats.norm.sf(abs(tested.z[0])) * len(runs.times) > 0.05:
+        if tested.inside[0] == 0 or chances.two_sided(float(tested.z[0])) * len(runs.times) > 0.05:
             continue
         beside = spent - centres(spent, strata, outside & known)
         a, b = beside[inside & known], beside[outside & known]
@@ -92,7 +83,8 @@ def exemplars(runs: Table, inside: Bools, order: Floats) -> tuple[Exemplar, ...]
 
 
 def _trimmed(values: Floats) -> float:
-    return float(cast(Any, stats.trim_mean(values, 0.1)))
+    cut = len(values) // 10
+    return float(np.sort(values)[cut : len(values) - cut].mean())
 
 
 def _some(values: Floats) -> Floats:
@@ -100,19 +92,3 @@ def _some(values: Floats) -> Floats:
     if len(values) <= _RESAMPLED:
         return values
     return np.sort(values)[np.linspace(0, len(values) - 1, _RESAMPLED).astype(int)]
-
-
-def _bootstrap(a: Floats, b: Floats) -> Interval:
-    def difference(x: Floats, y: Floats, axis: int = -1) -> Floats:
-        return np.median(x, axis=axis) - np.median(y, axis=axis)
-
-    if len(a) < 2 or len(b) < 2:
-        return -np.inf, np.inf
-    found: Any = stats.bootstrap(
-        (a, b),
-        difference,
-        n_resamples=_RESAMPLES,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    )
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)

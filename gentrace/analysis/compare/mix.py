@@ -4,12 +4,10 @@ difference to how long runs take."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
 
 import numpy as np
-from scipy import stats
 
-from gentrace.analysis.compare import candidates, effects, scores
+from gentrace.analysis.compare import candidates, chances, effects, scores
 from gentrace.analysis.compare.model import Finding
 from gentrace.analysis.compare.scores import ALPHA, LEAST, holm
 from gentrace.analysis.compare.strata import centres, combined, kinds
@@ -69,8 +67,7 @@ def _changed(column: Column, in_a: Bools, given: Ints) -> float:
         cells = _merged(cells)
         if cells.shape[1] < 2:
             return 0.0
-        found: Any = stats.chi2_contingency(cells, correction=cells.shape[1] == 2)
-        return float(np.log(max(float(found.pvalue), 1e-300)))
+        return chances.log_chi_square(cells)
     return _strongest(scores.words(scores.scored(in_a.astype(np.float64), given), column))
 
 
@@ -86,7 +83,7 @@ def _strongest(tested: scores.Tested) -> float:
     if not tested.enough.any():
         return 0.0
     z = float(np.abs(tested.z[tested.enough]).max())
-    return min(0.0, float(stats.norm.logsf(z) + np.log(2 * int(tested.enough.sum()))))
+    return min(0.0, chances.log_normal_tail(z) + float(np.log(2 * int(tested.enough.sum()))))
 
 
 def _merged(cells: Ints) -> Ints:
@@ -113,7 +110,7 @@ def _shares(codes: Ints, rows: Bools) -> Floats:
 
 def _levels(codes: Ints, logs: Floats) -> Floats:
     counts = np.bincount(codes)
-    return cast(Floats, np.bincount(codes, logs) / np.maximum(counts, 1))
+    return np.bincount(codes, logs) / np.maximum(counts, 1)
 
 
 def _finding(here: Table, name: str, in_a: Bools, p_adjusted: float) -> Finding:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
+from gentrace.analysis.compare.chances import hypergeometric
 from gentrace.analysis.compare.table import Bools, Column, Floats, Ints, Tags
 
 LEAST = 8
@@ -38,7 +38,7 @@ def survival(seconds: Floats, ended: Bools) -> tuple[Floats, Floats]:
     times, first = np.unique(seconds, return_index=True)
     ended_then = np.add.reduceat(ended.astype(np.float64), first)
     at_risk = len(seconds) - first
-    return times, np.cumprod(1 - ended_then / at_risk)
+    return times, np.cumprod(1 - ended_then / at_risk, dtype=np.float64)
 
 
 def quantile(seconds: Floats, ended: Bools, share: float) -> float | None:
@@ -80,14 +80,25 @@ class Scored:
         return len(self.sizes)
 
 
+def renumbered(codes: Ints) -> Ints:
+    """The same partition, by numbers from 0 without gaps; counted, since sorting takes longer."""
+    codes = codes - int(codes.min(initial=0))
+    top = int(codes.max(initial=0))
+    if top > 8 * len(codes) + 1_000:
+        return np.unique(codes, return_inverse=True)[1].astype(np.int64)
+    there = np.zeros(top + 1, dtype=bool)
+    there[codes] = True
+    return (np.cumsum(there) - 1)[codes].astype(np.int64)
+
+
 def scored(scores: Floats, strata: Ints) -> Scored:
     """Centred within the strata, which are renumbered."""
-    _, codes = np.unique(strata, return_inverse=True)
+    codes = renumbered(strata)
     sizes = np.bincount(codes)
     means = np.bincount(codes, scores) / sizes
     centred = scores - means[codes]
     spread = np.bincount(codes, centred**2) / np.maximum(sizes - 1, 1)
-    return Scored(centred, codes.astype(np.int64), sizes, spread)
+    return Scored(centred, codes, sizes, spread)
 
 
 @dataclass(frozen=True)
@@ -122,7 +133,7 @@ def words(given: Scored, column: Column | Tags) -> Tested:
         codes = column.codes[rows]
     n, many = len(column.words), given.n_strata
     cells = codes * many + given.strata[rows]
-    sums = np.bincount(codes, given.scores[rows], minlength=n)
+    sums = np.bincount(codes, given.scores[rows], minlength=n).astype(np.float64)
     counts = np.bincount(cells, minlength=n * many).reshape(n, many)
     return _against(given, sums, counts)
 
@@ -163,7 +174,7 @@ def exact_over(hits: Bools, mask: Bools, strata: Ints) -> float:
         if drawn == size or all_hits in (0, size):
             continue
         low, high = max(0, drawn + all_hits - size), min(drawn, all_hits)
-        chance = stats.hypergeom.pmf(np.arange(low, high + 1), size, all_hits, drawn)
+        chance = hypergeometric(np.arange(low, high + 1), size, all_hits, drawn)
         ours = np.convolve(ours, chance)
         least += low
         seen += int(hits[mask & within].sum())

@@ -10,9 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import stats
 
-from gentrace.analysis.compare import candidates, scores
+from gentrace.analysis.compare import candidates, chances, scores
 from gentrace.analysis.compare.candidates import Candidate
 from gentrace.analysis.compare.scores import ALPHA, Scored, holm
 from gentrace.analysis.compare.strata import combined, kinds
@@ -56,6 +55,10 @@ class Search:
     kind_too: bool = False
     tested: int = 0
     found: list[Found] = field(default_factory=list[Found])
+    _strata: dict[tuple[str, int], Ints] = field(default_factory=dict[tuple[str, int], Ints])
+    _scores: dict[tuple[str, int], tuple[Scored, Scored | None]] = field(
+        default_factory=dict[tuple[str, int], "tuple[Scored, Scored | None]"]
+    )
 
     def run(self, outside: int = 0) -> list[Found]:
         """The causes, the strongest first; ``outside`` hypotheses are tested beside these."""
@@ -76,21 +79,30 @@ class Search:
         causes = candidates.causes(self.runs, self.kind_too)
         return self._count(causes) + self._count(candidates.consequences(self.runs))
 
-    def strata(self, name: str = "", without: Sequence[Bools] = ()) -> Ints:
+    def strata(self, name: str = "") -> Ints:
         """Kind (but for an attribute of the kind itself), and the causes found so far."""
-        others = [part for part in KIND if part != name]
-        masks = [each.candidate.mask for each in self.found]
-        return combined([kinds(self.runs, others), *masks, *without], len(self.runs))
+        key = (name if name in KIND else "", len(self.found))
+        if key not in self._strata:
+            others = [part for part in KIND if part != name]
+            masks = [each.candidate.mask for each in self.found]
+            self._strata[key] = combined([kinds(self.runs, others), *masks], len(self.runs))
+        return self._strata[key]
 
     def _count(self, asked: Sequence[str]) -> int:
         count = 0
         for name, column in candidates.columns(self.runs, asked):
-            scored, _ = self._scored(self.strata(name))
+            scored, _ = self._scored(name)
             count += int(scores.words(scored, column).enough.sum()) * (1 + self.ranked)
         return count
 
-    def _scored(self, strata: Ints) -> tuple[Scored, Scored | None]:
-        """By hits, and where it is asked by slowness."""
+    def _scored(self, name: str = "") -> tuple[Scored, Scored | None]:
+        """By hits, and where it is asked by slowness, within :meth:`strata`."""
+        key = (name if name in KIND else "", len(self.found))
+        if key not in self._scores:
+            self._scores[key] = self._within(self.strata(name))
+        return self._scores[key]
+
+    def _within(self, strata: Ints) -> tuple[Scored, Scored | None]:
         ranks = scores.slowness(self.runs.seconds, self.runs.ended, strata) if self.ranked else None
         hits = scores.scored(self.hits.astype(np.float64), strata)
         return hits, None if ranks is None else scores.scored(ranks, strata)
@@ -116,13 +128,12 @@ class Search:
 
     def _candidates(self, asked: Sequence[str]) -> Iterator[Candidate]:
         taken = {(f.candidate.name, f.candidate.value) for f in self.found}
-        plain = self._scored(self.strata())
         for name, column in candidates.columns(self.runs, asked):
-            strata = self.strata(name) if name in KIND else self.strata()
-            hits, ranks = self._scored(strata) if name in KIND else plain
+            strata = self.strata(name)
+            hits, ranks = self._scored(name)
             by_hits = scores.words(hits, column)
             by_rank = scores.words(ranks, column) if ranks is not None else by_hits
-            for code in np.flatnonzero(by_hits.enough):
+            for code in np.flatnonzero(by_hits.enough).tolist():
                 if (name, column.words[code]) in taken:
                     continue
                 z = max(float(by_hits.z[code]), float(by_rank.z[code]))
@@ -134,14 +145,14 @@ class Search:
 
     def _log_p(self, mask: Bools, strata: Ints, z_hits: float, z_rank: float) -> float:
         """By hits exactly where there are few, else by the normal approximation."""
-        log_hits = float(stats.norm.logsf(z_hits))
+        log_hits = chances.log_normal_tail(z_hits)
         expected = float(self.hits.mean()) * float(mask.sum())
         if expected < _EXACT_UNDER and len(self.runs) <= _EXACT_RUNS and z_hits > 2:
             log_hits = float(np.log(max(scores.exact_over(self.hits, mask, strata), 1e-300)))
-        return min(log_hits, float(stats.norm.logsf(z_rank))) if self.ranked else log_hits
+        return min(log_hits, chances.log_normal_tail(z_rank)) if self.ranked else log_hits
 
     def _stretch(self, strata: Ints, times: Sequence[str]) -> Candidate | None:
-        slow, ranks = self._scored(strata)
+        slow, ranks = self._scored()
         if self.ranked:
             found, looked = candidates.window(self.runs, strata, ranks or slow, times)
         else:
@@ -186,8 +197,8 @@ class Search:
 
     def _left(self, asked: Candidate, given: Candidate) -> float:
         """The z that is left of one candidate where the other is accounted for."""
-        strata = self.strata(asked.name, [given.mask])
-        hits, ranks = self._scored(strata)
+        strata = combined([self.strata(asked.name), given.mask], len(self.runs))
+        hits, ranks = self._within(strata)
         tested = [scores.groups(each, [asked.mask]).z[0] for each in (hits, ranks) if each]
         return float(max(tested))
 

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from gentrace.analysis.compare import candidates, effects, scores
+from gentrace.analysis.compare.chances import two_sided
 from gentrace.analysis.compare.mix import mixes
 from gentrace.analysis.compare.model import Finding
 from gentrace.analysis.compare.scores import ALPHA, LEAST, holm
 from gentrace.analysis.compare.strata import combined, kinds
-from gentrace.analysis.compare.table import Bools, Floats, Ints, Table
+from gentrace.analysis.compare.table import Bools, Ints, Table
 
 _MOST = 4
 
@@ -60,21 +60,17 @@ def shift(
     left = a | b
     strata = combined([kinds(runs), *known], len(runs))
     while len(found) < _MOST:
-        whole = _z(runs, a & left, b & left, strata)
-        p = holm(_two_sided(whole), tested, len(found))
-        if p > ALPHA or (only_slower and whole < 0):
+        mover = _mover(runs, a & left, b & left, strata, only_slower)
+        if mover is None or holm(two_sided(mover.z), tested, len(found)) > ALPHA:
             break
-        if _of_shares(runs, a & left, b & left, strata):
-            break
-        mover = _mover(runs, a & left, b & left, strata, np.sign(whole))
-        p_mover = holm(_two_sided(mover.z), tested, len(found)) if mover else 1.0
-        if mover is None or p_mover > ALPHA:
-            timed = _time(runs, a & left, b & left, strata, p)
-            if effects.matters(timed.effect, runs, b):
-                found.append(timed)
-            break
-        found.append(_of_mover(runs, a & left, b & left, strata, mover, p_mover))
+        p = holm(two_sided(mover.z), tested, len(found))
+        found.append(_of_mover(runs, a & left, b & left, strata, mover, p))
         left = left & ~mover.mask
+    whole = _z(runs, a & left, b & left, strata)
+    p = holm(two_sided(whole), tested, len(found))
+    moved = p <= ALPHA and not (only_slower and whole < 0)
+    if moved and not _of_shares(runs, a & left, b & left, strata):
+        found.append(_time(runs, a & left, b & left, strata, p))
     found = [each for each in found if effects.matters(each.effect, runs, b)]
     return found + mixes(runs, a, b, tested, len(found), known)
 
@@ -86,10 +82,6 @@ def _z(runs: Table, a: Bools, b: Bools, strata: Ints) -> float:
     tested = scores.groups(scores.scored(ranks, strata[rows]), [a[rows]])
     enough = tested.inside[0] >= LEAST and tested.outside[0] >= LEAST
     return float(tested.z[0]) if enough else 0.0
-
-
-def _two_sided(z: float) -> float:
-    return float(2 * stats.norm.sf(abs(z)))
 
 
 def _of_shares(runs: Table, a: Bools, b: Bools, strata: Ints) -> bool:
@@ -111,7 +103,7 @@ def _of_shares(runs: Table, a: Bools, b: Bools, strata: Ints) -> bool:
     return False
 
 
-def _mover(runs: Table, a: Bools, b: Bools, strata: Ints, sign: float) -> _Mover | None:
+def _mover(runs: Table, a: Bools, b: Bools, strata: Ints, only_slower: bool) -> _Mover | None:
     """The value whose runs moved the most beside how the others of their kind moved."""
     rows = np.flatnonzero(a | b)
     here, in_a = runs.chosen(a | b), a[rows]
@@ -125,12 +117,14 @@ def _mover(runs: Table, a: Bools, b: Bools, strata: Ints, sign: float) -> _Mover
             for side, scored in sides
         )
         column = here.tags.get(name) or here.columns[name]
-        for code in np.flatnonzero(first.enough):
+        for code in np.flatnonzero(first.enough).tolist():
             there = bool(second.enough[code])
             gap = first.mean[code] - (second.mean[code] if there else 0.0)
             spread = first.spread[code] + (second.spread[code] if there else 0.0)
             z = float(gap / np.sqrt(spread)) if spread > 0 else 0.0
-            if z * sign > 0 and (best is None or abs(z) > abs(best.z)):
+            if only_slower and z < 0:
+                continue
+            if best is None or abs(z) > abs(best.z):
                 mask = np.zeros(len(runs), dtype=bool)
                 mask[rows] = here.holds(name, column.words[code])
                 best = _Mover(name, column.words[code], mask, z)

@@ -29,13 +29,13 @@ def slow(runs: Table) -> GroupComparison:
     search = Search(runs, mask, ranked=True)
     if len(runs) - mask.sum() < LEAST or mask.sum() < LEAST:
         short.append(
-            f"slow for their kind: {mask.sum()} of {len(runs)} runs; {LEAST} on each side are needed"
+            f"slow for their kind: {mask.sum()} of {len(runs)} runs; {LEAST} a side are needed"
         )
     else:
         findings = [finding(runs, mask, each) for each in search.run(outside)]
         tested = search.tested
     if newer.sum() < LEAST or (~newer).sum() < LEAST:
-        short.append(f"newer and older half: {len(runs)} runs; {LEAST} on each side are needed")
+        short.append(f"newer and older half: {len(runs)} runs; {LEAST} a side are needed")
     else:
         known = [each.candidate.mask for each in search.found]
         named = {each.name for each in findings}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gentrace.analysis.compare.scores import LEAST, quantile
+from gentrace.analysis.compare.scores import LEAST, quantile, renumbered
 from gentrace.analysis.compare.table import KIND, Bools, Floats, Ints, Table
 
 
@@ -14,9 +14,9 @@ def combined(parts: Sequence[Ints | Bools], length: int) -> Ints:
     """One number for each combination that occurs."""
     codes = np.zeros(length, dtype=np.int64)
     for part in parts:
-        _, given = np.unique(part, return_inverse=True)
-        _, codes = np.unique(codes * (int(given.max(initial=0)) + 1) + given, return_inverse=True)
-    return codes.astype(np.int64)
+        given = renumbered(part.astype(np.int64))
+        codes = renumbered(codes * (int(given.max(initial=0)) + 1) + given)
+    return codes
 
 
 def kinds(runs: Table, names: Sequence[str] = KIND) -> Ints:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from math import isfinite
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import duckdb
@@ -20,7 +20,6 @@ VERSION = 1
 _AT_ONCE = 10_000
 _ID, _RUN = names.GENERATION_ID.encode(), names.GENERATION_RUN.encode()
 _TIMES = {name.encode(): place for place, name in enumerate(names.TIMES.values())}
-_STATES = tuple(names.TIMES)
 _COLUMNS = ", ".join(f"t{place} DOUBLE" for place in _TIMES.values())
 SCHEMA = f"""
 CREATE TABLE about (version INTEGER, place VARCHAR);
@@ -160,18 +159,16 @@ def columns(db: duckdb.DuckDBPyConnection) -> RunColumns:
     given = pairs["key"].astype(np.int64)
     rows = places[np.minimum(given, len(places) - 1)]
     kept = rows >= 0
-    used = (pairs[name][kept].astype(np.int64) for name in ("name", "value"))
+    of, told = (pairs[name][kept].astype(np.int64) for name in ("name", "value"))
     return RunColumns(
         ids=found["generation"],
         numbers=found["number"].astype(np.int64),
         traces=(found["hi"], found["lo"]),
         start_ns=found["start_ns"].astype(np.int64),
         end_ns=found["end_ns"].astype(np.int64),
-        times={
-            state: np.asarray(found[f"t{n}"], dtype=np.float64) for n, state in enumerate(_STATES)
-        },
+        times={state: found[f"t{place}"] for place, state in enumerate(names.TIMES)},
         words=dict(db.execute("FROM words").fetchall()),
-        attributes=(rows[kept], *used),
+        attributes=(rows[kept], of, told),
     )
 
 

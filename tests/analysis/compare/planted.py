@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gentrace.analysis.compare.model import RunRow
+from gentrace.analysis.compare.model import Finding, RunRow
 from gentrace.core import names
 
 START_NS = 1_790_000_000_000_000_000
@@ -231,15 +231,18 @@ def two_causes(made: Draw) -> None:
 
 def mix(made: Draw) -> None:
     """The newer half asks a slow model more often, or less, and nothing takes longer."""
-    n = made.n
-    slower = made.rng.random() < 0.5
+    mix_towards(made, bool(made.rng.random() < 0.5))
+
+
+def mix_towards(made: Draw, slower: bool) -> None:
+    """The newer half asks for the slow model more often than the older one, or less."""
     often, rare = float(made.rng.uniform(0.6, 0.85)), float(made.rng.uniform(0.1, 0.3))
-    newer = np.arange(n) >= n // 2
-    share = np.where(newer == slower, often, rare)
-    heavy = made.rng.random(n) < share
+    newer = np.arange(made.n) >= made.n // 2
+    heavy = made.rng.random(made.n) < np.where(newer == slower, often, rare)
     run = made.times["provider_run"]
-    noise = run / np.array([np.median(run[np.array(made.text[names.MODEL]) == m])
-                            for m in made.text[names.MODEL]])  # fmt: skip
+    models = np.array(made.text[names.MODEL])
+    usual = {m: float(np.median(run[models == m])) for m in sorted({*models.tolist()})}
+    noise = run / np.array([usual[m] for m in models.tolist()])
     made.times["provider_run"] = noise * np.where(heavy, 40.0, 12.0)
     made.text[names.MODEL] = ["slow" if h else "fast" for h in heavy]
     made.truth = [("mix", names.MODEL)]
@@ -287,3 +290,9 @@ def planted(
     made = draw(seed, n)
     scenario(made)
     return rows(made), made.truth
+
+
+def right(findings: Sequence[Finding], truth: Sequence[tuple[str, str]]) -> bool:
+    """Whether the first findings are the causes, and where there is none, none was found."""
+    told = [(f.kind, f"{f.name}={f.value}" if f.kind == "attribute" else f.name) for f in findings]
+    return {*told[: len(truth)]} == {*truth} if truth else not told
