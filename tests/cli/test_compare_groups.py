@@ -43,8 +43,11 @@ def spans_of(made: planted.Draw) -> list[Tracer]:
     for row in planted.rows(made):
         tracer = Tracer(row.trace_id, row.id, row.start_ns)
         tracer.trace_id = row.trace_id
-        kind = {"generation__operation": row.operation, "generation__provider": row.provider,
-                "generation__model": row.model}  # fmt: skip
+        kind: dict[str, Any] = {
+            "generation__operation": row.operation,
+            "generation__provider": row.provider,
+            "generation__model": row.model,
+        }
         tracer.span(names.CREATE_GENERATION, 0, 10, service="api", **kind)
         if row.duration_s is not None:
             told: dict[str, Any] = {n.replace(".", "__"): v for n, v in row.attributes.items()}

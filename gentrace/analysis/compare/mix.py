@@ -4,8 +4,6 @@ difference to how long runs take."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
-
 import numpy as np
 
 from gentrace.analysis.compare import candidates, chances, effects, scores
@@ -111,7 +109,7 @@ def _shares(codes: Ints, rows: Bools) -> Floats:
 
 def _levels(codes: Ints, logs: Floats) -> Floats:
     counts = np.bincount(codes)
-    return cast(Floats, np.bincount(codes, logs) / np.maximum(counts, 1))
+    return np.bincount(codes, logs) / np.maximum(counts, 1)
 
 
 def _finding(here: Table, name: str, in_a: Bools, p_adjusted: float) -> Finding:

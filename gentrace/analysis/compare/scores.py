@@ -38,7 +38,7 @@ def survival(seconds: Floats, ended: Bools) -> tuple[Floats, Floats]:
     times, first = np.unique(seconds, return_index=True)
     ended_then = np.add.reduceat(ended.astype(np.float64), first)
     at_risk = len(seconds) - first
-    return times, np.cumprod(1 - ended_then / at_risk)
+    return times, np.cumprod(1 - ended_then / at_risk, dtype=np.float64)
 
 
 def quantile(seconds: Floats, ended: Bools, share: float) -> float | None:
@@ -133,7 +133,7 @@ def words(given: Scored, column: Column | Tags) -> Tested:
         codes = column.codes[rows]
     n, many = len(column.words), given.n_strata
     cells = codes * many + given.strata[rows]
-    sums = np.bincount(codes, given.scores[rows], minlength=n)
+    sums = np.bincount(codes, given.scores[rows], minlength=n).astype(np.float64)
     counts = np.bincount(cells, minlength=n * many).reshape(n, many)
     return _against(given, sums, counts)
 

@@ -133,7 +133,7 @@ class Search:
             hits, ranks = self._scored(name)
             by_hits = scores.words(hits, column)
             by_rank = scores.words(ranks, column) if ranks is not None else by_hits
-            for code in np.flatnonzero(by_hits.enough):
+            for code in np.flatnonzero(by_hits.enough).tolist():
                 if (name, column.words[code]) in taken:
                     continue
                 z = max(float(by_hits.z[code]), float(by_rank.z[code]))

@@ -117,7 +117,7 @@ def _mover(runs: Table, a: Bools, b: Bools, strata: Ints, only_slower: bool) -> 
             for side, scored in sides
         )
         column = here.tags.get(name) or here.columns[name]
-        for code in np.flatnonzero(first.enough):
+        for code in np.flatnonzero(first.enough).tolist():
             there = bool(second.enough[code])
             gap = first.mean[code] - (second.mean[code] if there else 0.0)
             spread = first.spread[code] + (second.spread[code] if there else 0.0)

@@ -19,7 +19,8 @@ def group(label: str, runs: Table, mask: Bools) -> Group:
     seconds, ended = runs.seconds[mask], runs.ended[mask]
     known = mask & runs.ended
     outcome = runs.outcome
-    words = Counter(outcome.codes[mask].tolist())
+    told: list[int] = outcome.codes[mask].tolist()
+    words = Counter(told)
     return Group(
         label=label,
         n=len(seconds),

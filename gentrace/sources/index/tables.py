@@ -159,7 +159,7 @@ def columns(db: duckdb.DuckDBPyConnection) -> RunColumns:
     given = pairs["key"].astype(np.int64)
     rows = places[np.minimum(given, len(places) - 1)]
     kept = rows >= 0
-    used = (pairs[name][kept].astype(np.int64) for name in ("name", "value"))
+    of, told = (pairs[name][kept].astype(np.int64) for name in ("name", "value"))
     return RunColumns(
         ids=found["generation"],
         numbers=found["number"].astype(np.int64),
@@ -168,7 +168,7 @@ def columns(db: duckdb.DuckDBPyConnection) -> RunColumns:
         end_ns=found["end_ns"].astype(np.int64),
         times={state: found[f"t{place}"] for place, state in enumerate(names.TIMES)},
         words=dict(db.execute("FROM words").fetchall()),
-        attributes=(rows[kept], *used),
+        attributes=(rows[kept], of, told),
     )
 
 
