@@ -23,6 +23,9 @@ class Piece:
     node: Node | None
 
 
+_Running = tuple[int, int, Node]  # the negative of its start and of its place, the node
+
+
 class CriticalPath:
     """The critical path through some trees.
 
@@ -33,6 +36,8 @@ class CriticalPath:
     def __init__(self, roots: Sequence[Node]) -> None:
         self._roots = roots
         self._reach: dict[int, tuple[int, int]] = {}
+        # Of two that began together the later one in the tree: the same in every reading.
+        self._place = {id(node): place for place, node in enumerate(every(roots))}
         for node in reversed(list(every(roots))):  # children before their parents
             below = [self._reach[id(child)] for child in node.children]
             start_ns = min([node.start_ns, *(start for start, _ in below)])
@@ -42,7 +47,7 @@ class CriticalPath:
     def between(self, start_ns: int, end_ns: int) -> list[Piece]:
         """Pieces in time order that cover that time exactly, each moment once."""
         found: list[Piece] = []
-        for piece in self._walk(None, self._roots, start_ns, end_ns):
+        for piece in self._filled(self._walk(None, self._roots, start_ns, end_ns)):
             last = found[-1] if found else None
             if last is not None and last.node is piece.node:
                 found[-1] = Piece(piece.start_ns, last.end_ns, piece.node)
@@ -58,16 +63,16 @@ class CriticalPath:
             (child for child in children if self._meets(child, start_ns, end_ns)),
             key=lambda child: self._reach[id(child)][1],
         )
-        running: list[tuple[int, int, Node]] = []
+        running: list[_Running] = []
         cursor = end_ns
         while cursor > start_ns:
             while ended and self._reach[id(ended[-1])][1] >= cursor:
                 child = ended.pop()
-                heapq.heappush(running, (-self._reach[id(child)][0], id(child), child))
+                heapq.heappush(running, self._running(child, self._reach[id(child)][0]))
             while running and -running[0][0] >= cursor:
                 heapq.heappop(running)
             if running:
-                _, _, child = heapq.heappop(running)
+                child = heapq.heappop(running)[2]
             elif ended:
                 child = ended.pop()
             else:
@@ -75,15 +80,34 @@ class CriticalPath:
             first_ns, last_ns = self._reach[id(child)]
             first_ns, last_ns = max(first_ns, start_ns), min(last_ns, cursor)
             yield from _own(node, last_ns, cursor)
-            for piece in self._walk(child, child.children, first_ns, last_ns):
-                if piece.node is not None:
-                    yield piece
-                else:  # nothing below that child: another may have been at work
-                    gap = piece.start_ns, piece.end_ns
-                    others = [o for o in children if o is not child and self._meets(o, *gap)]
-                    yield from self._walk(node, others, *gap)
+            yield from self._walk(child, child.children, first_ns, last_ns)
             cursor = first_ns
         yield from _own(node, start_ns, cursor)
+
+    def _filled(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        """The pieces, the last first, where a gap below one branch was another's work: that."""
+        ended = sorted(every(self._roots), key=lambda node: node.end_ns)
+        running: list[_Running] = []
+        for piece in pieces:
+            cursor = piece.end_ns
+            if piece.node is not None:
+                yield piece
+                continue
+            while cursor > piece.start_ns:
+                while ended and ended[-1].end_ns >= cursor:
+                    node = ended.pop()
+                    heapq.heappush(running, self._running(node, node.start_ns))
+                while running and -running[0][0] >= cursor:
+                    heapq.heappop(running)
+                if running:
+                    first_ns, node = max(-running[0][0], piece.start_ns), running[0][2]
+                else:
+                    first_ns, node = max(ended[-1].end_ns if ended else 0, piece.start_ns), None
+                yield Piece(first_ns, cursor, node)
+                cursor = first_ns
+
+    def _running(self, node: Node, start_ns: int) -> _Running:
+        return -start_ns, -self._place[id(node)], node
 
     def _meets(self, node: Node, start_ns: int, end_ns: int) -> bool:
         first_ns, last_ns = self._reach[id(node)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gentrace.analysis.critical import CriticalPath, Piece, every
 from gentrace.analysis.runs import Run
@@ -24,6 +24,7 @@ GAP = "gap: "
 CLOCK = "clock"
 _SPANS_MISSING = "spans missing"
 _CLOCKS_AGREE_NS = 1_000_000
+_DEEPEST = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class Story:
 
 def story(run: Run) -> Story:
     """The story of a run; never fails, whatever its spans are."""
-    spans = [span for span in run.parts.spans if span.name != names.RUN]
+    spans = _shallow([span for span in run.parts.spans if span.name != names.RUN])
     bare = not spans
     roots = build(spans, fold=False)
     paths = dict(_paths(roots))
@@ -119,6 +120,30 @@ def story(run: Run) -> Story:
         known = [] if unlike else when
         steps = [step for piece in pieces for step in _steps(piece, paths, known)]
     return Story(run, roots, paths, steps, when, bare, _skewed(spans), unlike)
+
+
+def _shallow(spans: Sequence[Span]) -> list[Span]:
+    """The spans; those nested deeper than any program nests hang under the last that is not."""
+    parents = {span.span_id: span.parent_id for span in spans}
+    depths: dict[str, int] = {}
+    for span_id in parents:
+        way: dict[str, None] = {}
+        while span_id in parents and span_id not in depths and span_id not in way:
+            way[span_id] = None
+            span_id = parents[span_id]
+        depth = depths.get(span_id, 0)
+        for each in reversed(way):
+            depth += 1
+            depths[each] = depth
+    if max(depths.values(), default=0) <= _DEEPEST:
+        return list(spans)
+    kept: list[Span] = []
+    for span in spans:
+        parent_id = span.parent_id
+        while depths.get(parent_id, 0) >= _DEEPEST:
+            parent_id = parents[parent_id]
+        kept.append(span if parent_id == span.parent_id else replace(span, parent_id=parent_id))
+    return kept
 
 
 def _paths(roots: Sequence[Node]) -> Iterator[tuple[str, str]]:

@@ -173,7 +173,7 @@ def _read_at(parts: Parts, poll: Span) -> int:
     read = [event.at_ns for event in poll.events if names.PROVIDER_STATUS in event.attributes]
     if read:
         return read[-1]
-    inside = [s for s in parts.spans if poll in parts.ancestors(s)]
+    inside = parts.below(poll)
     asked = [s.last_ns for s in inside if s.parent_id == poll.span_id and ".check_" in s.name]
     if asked:
         return max(asked)

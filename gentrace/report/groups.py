@@ -71,8 +71,14 @@ def probability(value: float) -> str:
 
 def what(found: Finding) -> str:
     """What was found, in short: an attribute's value, a time, a fingerprint."""
-    named = f"{found.name} = {found.value}" if found.value is not None else found.name
-    return f"{named}, in {found.time}" if found.time and found.time != found.name else named
+    told = f"{found.name} = {found.value}" if found.value is not None else found.name
+    if found.time and found.time != found.name:
+        told += f", in {found.time}"
+    if found.fingerprint:
+        told += f", of {found.fingerprint}"
+    if found.window:
+        told += f", from {words.moment(found.window[0])} to {words.moment(found.window[1])}"
+    return told
 
 
 def meaning(found: Finding) -> str:

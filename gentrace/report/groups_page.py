@@ -37,7 +37,11 @@ def page(found: GroupComparison, links: Links | None = None) -> str:
             "sides": [_side(letter, name, each, longest) for letter, (name, each) in letters],
             "states": states,
             "times": times,
-            "spread": _spread([each for _, (_, each) in letters[:2]]),
+            "spreads": [
+                spread
+                for pair in (letters[:2], letters[2:4])
+                if (spread := _spread([(letter, each) for letter, (_, each) in pair]))
+            ],
             "findings": _findings(found.findings, links),
             "fingerprints": [
                 _fingerprint(each, links) for each in found.fingerprints[:MOST_FINGERPRINTS]
@@ -75,8 +79,9 @@ def _side(letter: str, name: str, group: Group, longest: float) -> dict[str, Any
     }
 
 
-def _spread(sides: Sequence[Group]) -> dict[str, Any] | None:
-    """Two histograms on one axis, A upwards and B downwards, with medians and open ends."""
+def _spread(lettered: Sequence[tuple[str, Group]]) -> dict[str, Any] | None:
+    """Two histograms on one axis, upwards and downwards, with medians and open ends."""
+    sides = [group for _, group in lettered]
     durations = [value for group in sides for value in (*group.durations, *group.ages)]
     if len(sides) < 2 or not any(group.durations for group in sides):
         return None
@@ -92,14 +97,15 @@ def _spread(sides: Sequence[Group]) -> dict[str, Any] | None:
         "sides": [
             {
                 "letter": letter,
-                "bars": _bars(axis, edges, share, highest, up=letter == "A"),
+                "colour": colour,
+                "bars": _bars(axis, edges, share, highest, up=colour == "A"),
                 "median": None if group.p50_s is None else axis.at(group.p50_s),
                 "median_words": groups.seconds(group.p50_s),
                 "ages": _ages(axis, group.ages),
                 "unfinished": len(group.ages),
                 "n": len(group.durations),
             }
-            for letter, group, share in zip("AB", sides, shares, strict=False)
+            for colour, (letter, group), share in zip("AB", lettered, shares, strict=False)
         ],
     }
 

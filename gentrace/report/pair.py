@@ -19,6 +19,7 @@ from gentrace.report.terminal import address, indented, say, wrapped, write
 MOST_PATHS, MOST_ATTRIBUTES = 10, 12
 _TELLING_NS = 1_000_000  # a path that differs by less is no line
 _LONGEST_VALUE = 60
+NO_DIVERGENCE = "no divergence: the same steps and outcomes, and no time differs by more than noise"
 _HASH = re.compile(r"[0-9a-f]{32,}")
 
 
@@ -29,10 +30,13 @@ def print_pair(to: Console, found: PairComparison, links: Links | None = None) -
     say(to, headline(found), "bold")
     to.print()
     _times(to, found)
+    to.print()
     if found.divergence is not None:
-        to.print()
         _first(to, found.divergence)
-    if found.by_path and not found.by_states:
+    else:
+        say(to, NO_DIVERGENCE, "bold")
+    telling = any(abs(row.difference_ns) >= _TELLING_NS for row in found.by_path)
+    if telling and not found.by_states:
         to.print()
         _paths(to, found.by_path)
     if found.attributes:
@@ -50,8 +54,10 @@ def headline(found: PairComparison) -> str:
     if abs(difference_ns) < _TELLING_NS:
         head = "Both took the same time"
     else:
-        longer = "longer" if difference_ns > 0 else "shorter"
+        longer = "longer" if difference_ns > 0 else "less"
         head = f"B took {words.duration(abs(difference_ns))} {longer} than A"
+    if any(one.run.id is not None and one.run.outcome is None for one in (found.a, found.b)):
+        head = f"So far {head[0].lower() if head.startswith('Both') else head[0]}{head[1:]}"
     rows = sorted(found.by_time.items(), key=lambda item: -abs(item[1][1] - item[1][0]))
     parts = [
         f"{state} {words.signed(b_ns - a_ns)}"
@@ -185,10 +191,10 @@ def _attributes(to: Console, found: PairComparison) -> None:
         indented(to, f"and {len(found.attributes) - len(shown)} more of single spans", "dim", 2)
 
 
-def value(text: str | None) -> str:
+def value(text: str | None, most: int = _LONGEST_VALUE) -> str:
     """A value in few characters: hashes by their first digits."""
     if text is None:
         return "not there"
     if _HASH.fullmatch(text):
         return text[:12]
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]} ({len(text)} long)"
+    return text if len(text) <= most else f"{text[:most]} ({len(text)} long)"

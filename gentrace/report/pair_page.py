@@ -39,6 +39,7 @@ def page(found: PairComparison, links: Links | None = None) -> str:
                 if a_ns or b_ns
             ],
             "divergence": found.divergence,
+            "no_divergence": pair.NO_DIVERGENCE.capitalize(),
             "divergence_words": pair.divergence_words(found.divergence) if found.divergence else "",
             "ticks": _ticks(axis_ns),
             "paths": told[:_SHOWN_PATHS],
@@ -62,6 +63,7 @@ def _side(
     at_ns = None if parted is None else parted.at_a_ns if letter == "A" else parted.at_b_ns
     panel = Panel(one, axis_ns, letter, marked)
     run = one.run
+    told = (run.error_code, words.short_type(run.error_type))
     spent = [(state.value, ns) for state, ns in run.times.spent_ns.items() if ns]
     return {
         "letter": letter,
@@ -71,7 +73,7 @@ def _side(
         "start_ns": one.start_ns,
         "asked": words.joined((run.operation, words.asked(run.provider, run.model))),
         "account": run.account,
-        "error": words.joined((run.error_code, words.short_type(run.error_type)), " "),
+        "error": " ".join(dict.fromkeys(text for text in told if text)),
         "trace_id": run.trace_id,
         "link": links.trace(run.trace_id) if links else None,
         "stack": [(state, percent(ns, axis_ns), ns) for state, ns in spent],

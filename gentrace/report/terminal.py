@@ -15,7 +15,7 @@ from rich.text import Text
 PIPED_WIDTH = 120
 _ASCII = str.maketrans(
     {"·": "-", "→": ">", "█": "#", "░": ":", "├": "|", "└": "`", "│": "|", "…": "~", "•": "*",
-     "✗": "x"}
+     "✗": "x", "◆": "*"}
 )  # fmt: skip
 # What a host wrote may hold escape sequences: a terminal would obey them.
 _CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) != "\t"}

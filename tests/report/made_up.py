@@ -14,9 +14,8 @@ from gentrace.analysis.compare.model import (
     NearestSuccess,
     TimeDifference,
 )
-from tests.core.traces import START, trace_id
+from tests.core.traces import MINUTE_NS, START, trace_id
 
-MINUTE_NS = 60 * 10**9
 STATES = ("api", "queue", "worker", "provider_submit", "provider_run", "finish")
 
 
@@ -47,6 +46,8 @@ def slow() -> GroupComparison:
     """The answer of ``slow``: an account is slow to accept, the model mix changed."""
     a = group("slow for their kind (above its p90)", 41, 34.0, 1, unfinished=6)
     b = group("the rest", 362, 8.0, 2)
+    newer = group("the newer half of the window", 202, 11.0, 5, unfinished=6)
+    older = group("the older half of the window", 201, 9.0, 6)
     whole = sum(a.times.values()) - sum(b.times.values())
     times = {
         name: TimeDifference(
@@ -56,13 +57,13 @@ def slow() -> GroupComparison:
         for name in sorted(a.times, key=lambda name: b.times[name] - a.times[name])
     }  # fmt: skip
     return GroupComparison(
-        "slow", {"slow": a, "rest": b}, times=times, tested=64,
+        "slow", {"slow": a, "rest": b, "newer": newer, "older": older}, times=times, tested=64,
         findings=(
             Finding("attribute", "generation.account.id", "7", "provider_run", 18.4, (12.9, 24.0),
                     0.00002, (exemplar("311"), exemplar("298"), exemplar("305")), n=33,
                     also=("generation.user.id = 3",)),
             Finding("time", "queue", None, "queue", 4.2, (2.0, 7.7), 0.004, (exemplar("290"),),
-                    n=41),
+                    n=41, window=(START, START + 30 * MINUTE_NS)),
             Finding("mix", "generation.model", "v5.5", None, 0.31, (0.18, 0.42), 0.012,
                     unit="share", n=120),
         ),
@@ -79,6 +80,9 @@ def failing() -> GroupComparison:
         findings=(
             Finding("error", "fingerprint", "content_filtered · provider", None, 0.04,
                     (0.02, 0.07), 0.001, (exemplar("77"),), unit="share", n=19),
+            Finding("attribute", "generation.model", "v4", None, 0.4, (0.1, 0.6), 0.02,
+                    (exemplar("77"),), unit="share", n=22,
+                    fingerprint="content_filtered · provider"),
         ),
         fingerprints=(
             Fingerprint("content_filtered ContentFilteredError · provider", 19, 19 / 23,

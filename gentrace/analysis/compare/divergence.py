@@ -71,23 +71,82 @@ def noise_ns(a_ns: int, b_ns: int, longest_ns: int) -> int:
     return max(_NOISE_NS, round(of_path), round(of_run))
 
 
+@dataclass(slots=True)
+class _Spent:
+    """What the run waited for one span, or in one gap."""
+
+    start_ns: int
+    took_ns: int
+    span_id: str
+
+
 def _in_time(a: Story, b: Story, by_states: bool) -> Iterator[_Candidate]:
     longest_ns = max(a.total_ns, b.total_ns)
-    steps_a, steps_b = (one.by_state() if by_states else one.steps for one in (a, b))
-    first_a, first_b = _firsts(steps_a), _firsts(steps_b)
-    spent_a, spent_b = _spent(steps_a), _spent(steps_b)
-    for path in dict.fromkeys((*spent_a, *spent_b)):
-        a_ns, b_ns = spent_a.get(path, 0), spent_b.get(path, 0)
-        if abs(a_ns - b_ns) <= noise_ns(a_ns, b_ns, longest_ns):
+    here_a, here_b = (_spent(one.by_state() if by_states else one.steps, one) for one in (a, b))
+    many = _counts(a) if by_states else _counts(a, b)
+    for path in dict.fromkeys((*here_a, *here_b)):
+        told = _at_path(here_a.get(path, []), here_b.get(path, []), longest_ns, path in many)
+        if told is None:
             continue
-        at_a, at_b = _since(a, first_a.get(path)), _since(b, first_b.get(path))
+        one, other, over = told
+        a_ns, b_ns = (sum(each.took_ns for each in side) for side in (one, other))
+        at_a, at_b = (side[0].start_ns if side else None for side in (one, other))
         yield _Candidate(
             _earlier(at_a, at_b) + min(a_ns, b_ns), 2,
             Divergence(
-                TIME, path, at_a, at_b, _took(steps_a, path), _took(steps_b, path),
-                _id(first_a.get(path)), _id(first_b.get(path)),
+                TIME, path, at_a, at_b, _took(one, over), _took(other, over),
+                one[0].span_id if one else "", other[0].span_id if other else "",
             ),
         )  # fmt: skip
+
+
+def _at_path(
+    one: list[_Spent], other: list[_Spent], longest_ns: int, structure: bool
+) -> tuple[list[_Spent], list[_Spent], bool] | None:
+    """The first two that took differently long; else, where their sums differ, what one has more.
+
+    Args:
+        structure: how often there is a span on the path differs, which is told as such.
+    """
+    for first, second in zip(one, other, strict=False):
+        a_ns, b_ns = first.took_ns, second.took_ns
+        if abs(a_ns - b_ns) > noise_ns(a_ns, b_ns, longest_ns):
+            return [first], [second], False
+    a_ns, b_ns = (sum(each.took_ns for each in side) for side in (one, other))
+    if structure or abs(a_ns - b_ns) <= noise_ns(a_ns, b_ns, longest_ns):
+        return None
+    both = min(len(one), len(other))
+    more = len(one) != len(other)
+    return (one[both:], other[both:], True) if more else (one, other, True)
+
+
+def _counts(*sides: Story) -> set[str]:
+    """Paths on which the runs have different numbers of spans, but for statements of SQL."""
+    if len(sides) < 2:
+        return set()
+    a, b = (one.occurrences() for one in sides)
+    return {
+        path
+        for path in {*a, *b}
+        if len(a.get(path, ())) != len(b.get(path, ()))
+        and library_of((a.get(path) or b[path])[0]) != SQL
+    }
+
+
+def _spent(steps: Sequence[Step], one: Story) -> Mapping[str, list[_Spent]]:
+    """By path, what each of its spans and gaps took, by first moment."""
+    found: dict[str, list[_Spent]] = {}
+    known: dict[str, _Spent] = {}
+    for step in steps:
+        span_id = step.span.span_id if step.span is not None else ""
+        if span_id in known:
+            known[span_id].took_ns += step.took_ns
+            continue
+        each = _Spent(step.start_ns - one.start_ns, step.took_ns, span_id)
+        found.setdefault(step.path, []).append(each)
+        if span_id:
+            known[span_id] = each
+    return found
 
 
 def _in_spans(a: Story, b: Story) -> Iterator[_Candidate]:
@@ -141,35 +200,16 @@ def _result(span: Span) -> str:
     return " ".join(dict.fromkeys([state, *found]))
 
 
-def _firsts(steps: Sequence[Step]) -> dict[str, Step]:
-    return {step.path: step for step in reversed(steps)}
-
-
-def _spent(steps: Sequence[Step]) -> Mapping[str, int]:
-    found: dict[str, int] = {}
-    for step in steps:
-        found[step.path] = found.get(step.path, 0) + step.took_ns
-    return found
-
-
-def _since(one: Story, step: Step | None) -> int | None:
-    return None if step is None else step.start_ns - one.start_ns
-
-
 def _earlier(at_a: int | None, at_b: int | None) -> int:
     return min(at for at in (at_a, at_b) if at is not None)
 
 
-def _id(step: Step | None) -> str:
-    return step.span.span_id if step is not None and step.span is not None else ""
-
-
-def _took(steps: Sequence[Step], path: str) -> str:
-    """How long, and over how many spans where there are several."""
-    here = [step for step in steps if step.path == path]
-    spans = {step.span.span_id for step in here if step.span is not None}
-    over = f" over {len(spans)} spans" if len(spans) > 1 else ""
-    return f"{sum(step.took_ns for step in here) / 1e9:.3f} s{over}"
+def _took(spent: Sequence[_Spent], over: bool) -> str:
+    """How long, and over how many spans where they count together."""
+    if not spent:
+        return "no time"
+    told = f"{sum(each.took_ns for each in spent) / 1e9:.3f} s"
+    return f"{told} over {len(spent)} spans" if over and len(spent) > 1 else told
 
 
 def _times(count: int) -> str:

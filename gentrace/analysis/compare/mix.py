@@ -4,6 +4,7 @@ difference to how long runs take."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 import numpy as np
 
 from gentrace.analysis.compare import candidates, chances, effects, scores

@@ -151,8 +151,10 @@ def _notes(a: Story, b: Story, by_states: bool) -> list[str]:
     told: list[str] = []
     if a.run.trace_id == b.run.trace_id and a.run.id == b.run.id:
         told.append("A and B are the same run")
-    for side, one in (("A", a), ("B", b)):
-        told += [f"{side}: {text}" for text in _of_one(one)]
+    of_a, of_b = _of_one(a), _of_one(b)
+    told += [f"A and B: {text}" for text in of_a if text in of_b]
+    told += [f"A: {text}" for text in of_a if text not in of_b]
+    told += [f"B: {text}" for text in of_b if text not in of_a]
     if by_states:
         told.append("compared by the times: a path needs spans on both sides")
     return told

@@ -133,15 +133,14 @@ def columns(found: RunColumns) -> Table:
         full = np.full(len(found.ids), -1, dtype=np.int64)
         full[rows[there]] = codes
         columns[told] = _shortened(told, Column(full, words))
-    high, low = (each.tolist() for each in found.traces)
+    both = np.stack(found.traces, axis=1).astype(">u8").tobytes().hex()
+    hexes = [both[at : at + 32] for at in range(0, len(both), 32)]
     ended = np.ones(len(found.ids), dtype=bool)
     if names.OUTCOME in columns:
         ended = columns[names.OUTCOME].codes >= 0
     return Table(
         ids=found.ids,
-        traces=np.array(
-            [f"{h:016x}{lo:016x}" for h, lo in zip(high, low, strict=True)], dtype=object
-        ),
+        traces=np.array(hexes, dtype=object),
         numbers=found.numbers,
         start_ns=found.start_ns,
         seconds=np.maximum(found.end_ns - found.start_ns, 0) / 1e9,

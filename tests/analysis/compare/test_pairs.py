@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -133,11 +134,12 @@ def test_an_outcome_parts_two_runs_with_the_same_spans() -> None:
 def with_a_second_try() -> list[Span]:
     """The completed one, but that its first try is put back and the second submits."""
     t = traces.completed()
+    t.spans = moved(t.spans, 565, 100)
     job = next(s for s in t.spans if s.name == "process_generation")
     enqueue = next(s for s in t.spans if s.name == "enqueue process_generation")
-    first = t.span("process_generation", 400, 420, enqueue, kind="CONSUMER",
+    first = t.span("process_generation", 568, 580, enqueue, kind="CONSUMER",
                    generation__job__status="requeued")  # fmt: skip
-    again = t.span("enqueue process_generation", 410, 412, first, kind="PRODUCER")
+    again = t.span("enqueue process_generation", 575, 577, first, kind="PRODUCER")
     return [replace(s, parent_id=again.span_id) if s is job else s for s in t.spans]
 
 
@@ -148,7 +150,7 @@ def test_tries_lie_on_one_path_and_are_counted() -> None:
     assert row(found, EXECUTE).n_b == 1
     assert found.divergence is not None
     assert (found.divergence.kind, found.divergence.b) == ("structure", "2 times")
-    assert found.divergence.at_b_ns == 410 * MS
+    assert found.divergence.at_b_ns == 575 * MS
 
 
 def test_statements_of_sql_are_folded_and_do_not_part_two_runs() -> None:
@@ -223,9 +225,33 @@ def test_what_is_wrong_with_the_spans_is_said(tmp_path: Path) -> None:
     source = open_source(str(tmp_path))
     notes = pairs.compare(*pairs.choose(source, "28", "30")).notes
     assert any(f"A: {len(a.spans)} spans came twice" in note for note in notes)
-    assert any("A: no run span is there" in note for note in notes)
+    assert any("A and B: no run span is there" in note for note in notes)
     assert any("B: it has not ended" in note for note in notes)
     assert source.notes
+
+
+def test_spans_without_end_below_each_other_and_in_a_circle_are_answered() -> None:
+    t = traces.completed()
+    deep = t.spans[1]
+    for number in range(3_000):
+        deep = t.span(f"level {number % 7}", 300 + number * 0.01, 5_000, deep)
+    round_ = [t.span("round", 400, 500, "f" * 16) for _ in range(500)]
+    turned = {span.span_id: round_[n - 1].span_id for n, span in enumerate(round_)}
+    spans = [replace(s, parent_id=turned.get(s.span_id, s.parent_id)) for s in t.spans]
+    found = completed_against(spans)
+    assert len(spans) == sum(row.n_b for row in found.by_path if not row.path.startswith(GAP))
+    assert sum(row.difference_ns for row in found.by_path) == found.difference_ns
+
+
+def test_many_branches_that_end_late_are_answered_quickly() -> None:
+    t = traces.completed()
+    for number in range(2_500):
+        put = t.span("enqueue other", 50 + number * 0.01, 60, t.spans[1], kind="PRODUCER")
+        t.span("other", 3_000 + number, 3_001 + number, put, kind="CONSUMER")
+    begun = time.monotonic()
+    found = completed_against(t.spans)
+    assert time.monotonic() - begun < 10
+    assert row(found, "enqueue other > other").n_b == 2_500
 
 
 @pytest.fixture
