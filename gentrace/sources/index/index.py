@@ -7,6 +7,7 @@ it in the old one's place in one step, so that any number of processes may do so
 from __future__ import annotations
 
 import atexit
+import gc
 import hashlib
 import os
 import tempfile
@@ -161,6 +162,14 @@ class RunIndex:
 
     def _update(self, db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
         db.execute("BEGIN")
+        gc.disable()  # millions of small tuples, none of them in a circle
+        try:
+            self._take(db, files)
+        finally:
+            gc.enable()
+        db.execute("COMMIT")
+
+    def _take(self, db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
         told: list[_Told] = []
         for path, before, holds in self._changes(db, files):
             if before is not None and not (path and holds and _there(path)):
@@ -173,7 +182,6 @@ class RunIndex:
             "DELETE FROM spans WHERE EXISTS "
             "(FROM runs WHERE runs.hi = spans.hi AND runs.lo = spans.lo)"
         )
-        db.execute("COMMIT")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,14 +26,18 @@ _ITEM = re.compile(rb'"stringValue":"([^"\\]*)"')
 _LONGEST = 32 * 1024
 
 
+Pair = tuple[bytes, bytes, bytes, bytes]
+"""An attribute: its name, and a value in quotes, or one without, or a list of texts as it stands."""
+
+
 class Fields(NamedTuple):
-    """A run span: names and values of its attributes are UTF-8, the empty ones left out."""
+    """A run span; its attributes as they stand in the bytes, for :func:`value` to read."""
 
     trace: int
     span: int
     start_ns: int
     end_ns: int
-    pairs: list[tuple[bytes, bytes]]
+    pairs: list[Pair]
 
 
 def from_bytes(text: bytes, at: int) -> Fields | None:
@@ -49,12 +53,13 @@ def from_bytes(text: bytes, at: int) -> Fields | None:
     keys = text.count(b'{"key":"', head.end(), end + 2)
     if len(found) != keys:
         return None
-    pairs = [
-        (name, quoted or bare or b",".join(_ITEM.findall(many)))
-        for name, quoted, bare, many in found
-    ]
     trace, span, start, last = head.groups()
-    return Fields(int(trace, 16), int(span, 16), int(start), int(last), pairs)
+    return Fields(int(trace, 16), int(span, 16), int(start), int(last), found)
+
+
+def value(pair: Pair) -> bytes:
+    """An attribute's value as text."""
+    return pair[1] or pair[2] or b",".join(_ITEM.findall(pair[3]))
 
 
 def from_object(raw: Mapping[str, Any]) -> Fields | None:
@@ -67,7 +72,11 @@ def from_object(raw: Mapping[str, Any]) -> Fields | None:
 
 def from_span(span: Span) -> Fields:
     """The same of a decoded span."""
-    pairs = [(n.encode(), plain(v).encode()) for n, v in span.attributes.items() if v is not None]
+    pairs = [
+        (name.encode(), plain(told).encode(), b"", b"")
+        for name, told in span.attributes.items()
+        if told is not None
+    ]
     ids = int(span.trace_id, 16), int(span.span_id, 16)
     return Fields(*ids, span.start_ns, span.end_ns, pairs)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gentrace.core import names
 from gentrace.core.spans import Event, Span
-from gentrace.sources.index.quick import OWN, Fields
+from gentrace.sources.index.quick import OWN, Fields, Pair, value
 
 VERSION = 1
 _AT_ONCE = 10_000
@@ -72,14 +72,19 @@ class Writer:
         self._rows: list[tuple[Any, ...]] = []
         self._times: list[list[float]] = []
         self._pairs: list[tuple[int, int, int]] = []
-        self._codes: dict[bytes, int] = {}
+        self._codes: dict[Pair, tuple[int, int]] = {}
 
     def run(self, run: Fields, file: int) -> None:
         """A run span."""
         codes, key = self._codes, self._key
         times = [0.0] * len(_TIMES)
         generation, number = "", 1
-        for name, text in run.pairs:
+        for pair in run.pairs:
+            code = codes.get(pair)
+            if code is not None:
+                self._pairs.append((key, *code))
+                continue
+            name, text = pair[0], value(pair)
             place = _TIMES.get(name)
             if place is not None:
                 times[place] = _number(text)
@@ -88,13 +93,8 @@ class Writer:
             elif name == _RUN:
                 number = int(_number(text))
             elif text and name not in OWN:
-                of_name = codes.get(name)
-                value = codes.get(text)
-                if of_name is None:
-                    of_name = self._code(name)
-                if value is None:
-                    value = self._code(text)
-                self._pairs.append((key, of_name, value))
+                code = codes[pair] = (self._code(name), self._code(text))
+                self._pairs.append((key, *code))
         low = run.trace & 0xFFFFFFFFFFFFFFFF
         self._rows.append((key, file, run.trace >> 64, low, run.span, generation, number,
                            run.start_ns, run.end_ns, len(run.pairs)))  # fmt: skip
@@ -104,10 +104,7 @@ class Writer:
             self.flush()
 
     def _code(self, text: bytes) -> int:
-        word = text.decode("utf-8", "replace")
-        code = self._words.setdefault(word, len(self._words))
-        self._codes[text] = code
-        return code
+        return self._words.setdefault(text.decode("utf-8", "replace"), len(self._words))
 
     def telling(self, spans: Iterable[Span], file: int) -> None:
         """Other spans of runs, kept until their run span comes."""
