@@ -27,7 +27,7 @@ _LONGEST = 32 * 1024
 
 
 Pair = tuple[bytes, bytes, bytes, bytes]
-"""An attribute: its name, and a value in quotes, or one without, or a list of texts as it stands."""
+"""An attribute: its name, and a value in quotes, or one without, or a list as it stands."""
 
 
 class Fields(NamedTuple):
