@@ -39,7 +39,7 @@ check: $(FOR_WORK) ## ruff, pyright, import-linter
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
-services: ## Redis, PostgreSQL, Jaeger and the Collector for the tests: installs or builds what is missing
+services: ## Redis, PostgreSQL, Jaeger, the Collector, Chromium for the tests: installs what is missing
 	@$(PYTHON) -m tools.services install
 
 clean: ## removes the environment, the demo's files and all caches

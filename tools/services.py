@@ -1,9 +1,9 @@
 """Real servers for the tests and the demo: finds them, and installs or builds the missing ones.
 
-Redis and PostgreSQL are the distribution's packages; Jaeger and the OpenTelemetry Collector are
-built by Go from the pinned modules in `tools/jaeger` and `tools/collector`; the releases of ARQ
-that the queue is tried on come by pip (`tools/arq_releases.py`). Standard library only.
-`tools/servers.py` starts what this finds.
+Redis, PostgreSQL and Chromium are the distribution's packages; Jaeger and the OpenTelemetry
+Collector are built by Go from the pinned modules in `tools/jaeger` and `tools/collector`; the
+releases of ARQ that the queue is tried on come by pip (`tools/arq_releases.py`). Standard library
+only. `tools/servers.py` starts what this finds.
 
     python -m tools.services install [NAME ...]     what `make services` runs
     python -m tools.services where NAME             prints the path of the executable
@@ -244,6 +244,12 @@ SERVICES = {
             COLLECTOR.find,
             COLLECTOR.build,
             "install Go 1.26 or newer, then `make services`",
+        ),
+        Service(
+            "browser",
+            lambda: _on_path("chromium", "chromium-browser", "google-chrome"),
+            _apt_installer("chromium"),
+            "put chromium, chromium-browser or google-chrome on the PATH",
         ),
         Service(
             "arq",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -162,6 +163,26 @@ class Parts:
             seen.add(parent.span_id)
             found.append(parent)
             span = parent
+        return found
+
+    def below(self, span: Span) -> list[Span]:
+        """The spans that hang under it, at whatever depth, in no order."""
+        found: list[Span] = []
+        seen = {span.span_id}
+        waiting = [span.span_id]
+        while waiting:
+            for child in self._children.get(waiting.pop(), ()):
+                if child.span_id not in seen:
+                    seen.add(child.span_id)
+                    found.append(child)
+                    waiting.append(child.span_id)
+        return found
+
+    @cached_property
+    def _children(self) -> dict[str, list[Span]]:
+        found: dict[str, list[Span]] = defaultdict(list)
+        for span in self.spans:
+            found[span.parent_id].append(span)
         return found
 
     def last(self, name: str, spans: Sequence[Span] | None = None) -> str | None:

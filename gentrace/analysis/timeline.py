@@ -28,15 +28,22 @@ def times(parts: Parts) -> Times:
     :attr:`Times.state` is what it was doing then.
     """
     told = _told(parts)
-    if told is not None:
-        return told
+    return derived(parts) if told is None else told
+
+
+def derived(parts: Parts, into: Times | None = None) -> Times:
+    """The times as the spans alone tell of them, whatever the run span says.
+
+    Args:
+        into: the machine that counts; see :func:`gentrace.core.times.tally`.
+    """
     final = parts.final
     found = list(events(parts))
     if final is not None:
         found = [event for event in found if event.at_ns <= final.at_ns]
-        return tally([*found, Event(Kind.ENDED, final.at_ns)])
+        return tally([*found, Event(Kind.ENDED, final.at_ns)], into=into)
     last_ns = max((span.last_ns for span in parts.spans), default=0)
-    return tally(found, until_ns=last_ns)
+    return tally(found, until_ns=last_ns, into=into)
 
 
 def _told(parts: Parts) -> Times | None:
@@ -166,7 +173,7 @@ def _read_at(parts: Parts, poll: Span) -> int:
     read = [event.at_ns for event in poll.events if names.PROVIDER_STATUS in event.attributes]
     if read:
         return read[-1]
-    inside = [s for s in parts.spans if poll in parts.ancestors(s)]
+    inside = parts.below(poll)
     asked = [s.last_ns for s in inside if s.parent_id == poll.span_id and ".check_" in s.name]
     if asked:
         return max(asked)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from gentrace import __version__
-from gentrace.cli import doctor, list, show
+from gentrace.cli import compare, doctor, list, show
 from gentrace.core.errors import GentraceError
 
 app = typer.Typer(
@@ -24,6 +24,9 @@ app = typer.Typer(
 )
 app.command("list")(list.command)
 app.command("show")(show.command)
+app.command("compare")(compare.command)
+app.command("slow")(compare.slow)
+app.command("failing")(compare.failing)
 app.command("doctor")(doctor.command)
 
 

@@ -39,7 +39,7 @@ def decode(request: Any) -> tuple[list[Span], int]:
             scope = str(_object(_object(group).get("scope") or {}).get("name") or "")
             for raw in _list(_object(group), "spans"):
                 try:
-                    spans.append(_span(_object(raw), resource, scope))
+                    spans.append(span(_object(raw), resource, scope))
                 except (ValueError, TypeError, RecursionError):
                     damaged += 1
     return spans, damaged
@@ -81,7 +81,12 @@ def any_value(value: Any) -> Any:
     return None
 
 
-def _span(raw: Object, resource: Mapping[str, Any], scope: str) -> Span:
+def span(raw: Object, resource: Mapping[str, Any], scope: str = "") -> Span:
+    """One span of a request.
+
+    Raises:
+        ValueError or TypeError: it cannot be understood.
+    """
     status = _object(raw.get("status") or {})
     name = raw.get("name")
     if not isinstance(name, str):

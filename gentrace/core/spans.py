@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,10 +90,15 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """All known spans of one trace, by start, then parents first."""
+    """All known spans of one trace, by start, then parents first.
+
+    Attributes:
+        repeated: how often a span was given again, and one of the two left out.
+    """
 
     trace_id: str
     spans: tuple[Span, ...]
+    repeated: int = field(default=0, compare=False)
 
     @property
     def start_ns(self) -> int:
@@ -126,13 +132,15 @@ def traces(spans: Iterable[Span]) -> Iterator[Trace]:
     span may be written more than once, by two processes that each know another part of it.
     """
     grouped: dict[str, dict[str, Span]] = {}
+    given: Counter[str] = Counter()
     for span in spans:
+        given[span.trace_id] += 1
         members = grouped.setdefault(span.trace_id, {})
         other = members.get(span.span_id)
         if other is None or _completeness(span) >= _completeness(other):
             members[span.span_id] = span
     for trace_id, members in grouped.items():
-        yield Trace(trace_id, tuple(_ordered(members)))
+        yield Trace(trace_id, tuple(_ordered(members)), given[trace_id] - len(members))
 
 
 def _completeness(span: Span) -> tuple[int, int, str]:

@@ -219,16 +219,17 @@ class Times:
         return needed is None or self.state is needed
 
 
-def tally(events: Iterable[Event], until_ns: int = 0) -> Times:
+def tally(events: Iterable[Event], until_ns: int = 0, into: Times | None = None) -> Times:
     """The times of a run from its events, sorted here by time and then by :class:`Kind`.
 
     Args:
         events: in any order.
         until_ns: for a run that has not ended, the moment up to which its state is counted;
             0 stops at the last event.
+        into: the machine that counts, for one that keeps more than the sums.
     """
     order = {kind: position for position, kind in enumerate(Kind)}
-    times = Times()
+    times = Times() if into is None else into
     for event in sorted(events, key=lambda e: (e.at_ns, order[e.kind])):
         times.step(event)
     if until_ns > times.since_ns and not times.ended:

@@ -15,8 +15,10 @@ from rich.text import Text
 PIPED_WIDTH = 120
 _ASCII = str.maketrans(
     {"·": "-", "→": ">", "█": "#", "░": ":", "├": "|", "└": "`", "│": "|", "…": "~", "•": "*",
-     "✗": "x"}
+     "✗": "x", "◆": "*"}
 )  # fmt: skip
+# What a host wrote may hold escape sequences: a terminal would obey them.
+_CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) != "\t"}
 
 
 def console() -> Console:
@@ -28,7 +30,8 @@ def console() -> Console:
 
 
 def write(to: Console, line: Text) -> None:
-    """One line as it is; in ASCII where the terminal's encoding has no more."""
+    """One line as it is, its control characters made visible; in ASCII where there is no more."""
+    line.plain = line.plain.translate(_CONTROLS)
     if not (to.encoding or "").lower().startswith("utf"):
         line.plain = line.plain.translate(_ASCII)
     line.rstrip()
@@ -39,6 +42,13 @@ def say(to: Console, text: str, style: str = "", indent: str = "") -> None:
     """A sentence, over as many lines as it needs."""
     for number, line in enumerate(wrapped(text, to.width - len(indent))):
         write(to, Text((indent if number else "") + line, style))
+
+
+def indented(to: Console, text: str, style: str, indent: int, below: int = 0) -> None:
+    """A sentence over as many lines as it needs, all indented, those below the first further."""
+    below = below or indent
+    for number, line in enumerate(wrapped(text, to.width - below)):
+        write(to, Text(" " * (below if number else indent) + line, style))
 
 
 def address(to: Console, url: str) -> None:

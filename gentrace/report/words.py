@@ -37,6 +37,12 @@ def duration(span_ns: int) -> str:
     return f"{whole // 86_400}d {whole % 86_400 // 3600:02d}h"
 
 
+def signed(span_ns: int) -> str:
+    """A difference of durations, with its sign: ``+38.1 s``, ``-453 ms``, ``0 ms``."""
+    text = duration(abs(span_ns))
+    return text if text == "0 ms" else ("+" if span_ns > 0 else "-") + text
+
+
 def age(at_ns: int, now_ns: int) -> str:
     """How long ago, in its largest unit: ``8 s``, ``5 min``, ``3 h``, ``2 d``."""
     seconds = max(0, now_ns - at_ns) // 1_000_000_000

@@ -106,6 +106,10 @@ class OtlpFiles:
         """Whether no file of spans holds anything."""
         return all(_size(file.path) == 0 for file in self._files())
 
+    def files(self) -> list[Path]:
+        """The files there are, in the order in which they were last written."""
+        return [file.path for file in self._files()]
+
     def _files(self) -> list[_File]:
         """The files, in the order in which they were last written: of two, the later wins."""
         try:

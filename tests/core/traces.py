@@ -12,6 +12,7 @@ from gentrace.core.spans import Event, Link, Span
 
 START = 1_782_000_000_000_000_000  # 2026-06-21T00:00:00Z
 MS = 1_000_000
+MINUTE_NS = 60 * 10**9
 Json = dict[str, Any]
 
 

@@ -1,0 +1,92 @@
+"""The three group questions, put to a source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gentrace.analysis.compare import failing, groups, read, slow
+from gentrace.analysis.compare.model import GroupComparison
+from gentrace.analysis.compare.table import Bools, Table
+from gentrace.core import names
+from gentrace.sources.base import ALWAYS, Source, Window
+
+SHORT = {
+    "operation": names.OPERATION,
+    "provider": names.PROVIDER,
+    "model": names.MODEL,
+    "account": names.ACCOUNT_ID,
+    "user": names.USER_ID,
+    "outcome": names.OUTCOME,
+    "error": names.ERROR_CODE,
+    "stage": names.STAGE,
+    "version": names.CODE_VERSION,
+    "dedup": names.DEDUP_RESULT,
+    "cache": names.CACHE_RESULT,
+    "process": names.PROCESSES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One group: runs with all of these attributes that started in the window."""
+
+    where: Sequence[tuple[str, str]] = ()
+    window: Window = ALWAYS
+    label: str = ""
+
+    def of(self, runs: Table) -> Bools:
+        """Which runs it holds."""
+        found = runs.start_ns >= self.window.since_ns
+        if self.window.until_ns:
+            found &= runs.start_ns <= self.window.until_ns
+        for name, value in self.where:
+            found &= holds(runs, name, value)
+        return found
+
+
+def holds(runs: Table, name: str, value: str) -> Bools:
+    """Which runs have the attribute, by its name or a short one; ``outcome=unfinished`` too."""
+    name = SHORT.get(name, name)
+    if name == names.OUTCOME and value == "unfinished":
+        return ~runs.ended
+    if name == names.ERROR_CODE and value and names.ERROR_TYPE in runs.columns:
+        return runs.holds(name, value) | runs.holds(names.ERROR_TYPE, value)
+    return runs.holds(name, value)
+
+
+def slow_ones(source: Source, among: Side) -> GroupComparison:
+    """The slow for their kind beside the rest, and the newer half beside the older."""
+    found = read.read(source, among.window)
+    return _with(slow.slow(found.table.chosen(among.of(found.table))), found)
+
+
+def failing_ones(
+    source: Source, among: Side, new_since: str | int | None = None
+) -> GroupComparison:
+    """The failures beside successes of their kind.
+
+    Args:
+        new_since: a moment (Unix ns) or a version: which fingerprints were not there before.
+    """
+    found = read.read(source, among.window)
+    return _with(failing.failing(found.table.chosen(among.of(found.table)), new_since), found)
+
+
+def two_groups(source: Source, a: Side, b: Side, among: Side) -> GroupComparison:
+    """Any two groups; a second one without conditions is all that is not in the first."""
+    found = read.read(source, among.window)
+    runs = found.table.chosen(among.of(found.table))
+    first = a.of(runs)
+    plain = not b.where and b.window == ALWAYS
+    second = ~first if plain else b.of(runs)
+    labels = a.label or "the first group", b.label or "all others"
+    return _with(groups.groups(runs, first, np.asarray(second), labels), found)
+
+
+def _with(answer: GroupComparison, found: read.Runs) -> GroupComparison:
+    truncated = ["the source held more than it gave"] if found.truncated else []
+    notes = [*answer.notes, *found.notes, *truncated]
+    return replace(answer, notes=notes, truncated=found.truncated)

@@ -1,0 +1,106 @@
+"""``failing``: the failures beside successes of their kind, and which of them look alike."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from gentrace.analysis.compare import effects, fingerprints, summary
+from gentrace.analysis.compare.model import Finding, GroupComparison
+from gentrace.analysis.compare.scores import LEAST
+from gentrace.analysis.compare.search import Found, Search
+from gentrace.analysis.compare.table import Bools, Ints, Table
+from gentrace.core import names
+
+_MOST_LIKE = 12
+
+
+def failing(runs: Table, new_since: str | int | None = None) -> GroupComparison:
+    """What failures have in common that the successes around them have not.
+
+    Args:
+        new_since: a moment (Unix ns) or a version of the code, before which a fingerprint must not
+            have been seen to be called new; by default the runs tell whether it is.
+    """
+    failed = runs.outcome.is_(names.FAILED)
+    succeeded = runs.outcome.is_("completed")
+    near = fingerprints.nearest(runs, failed, succeeded)
+    groups = {
+        "failed": summary.group("failed", runs, failed),
+        "nearest": summary.group("the nearest successes of their kind", runs, near),
+        "succeeded": summary.group("all successes", runs, succeeded),
+    }
+    texts, codes = fingerprints.fingerprints(runs, failed)
+    short: list[str] = []
+    findings: list[Finding] = []
+    tested = 0
+    if failed.sum() < LEAST or succeeded.sum() < LEAST:
+        short.append(
+            f"{failed.sum()} failures and {succeeded.sum()} successes; {LEAST} of each are needed"
+        )
+    else:
+        findings, tested = _findings(runs, texts, codes, failed, succeeded)
+    others = len(runs) - int(failed.sum()) - int(succeeded.sum())
+    return GroupComparison(
+        question="failing",
+        groups=groups,
+        findings=findings,
+        times=summary.times(groups["failed"], groups["nearest"]),
+        not_enough_data=short,
+        notes=[f"{others} runs were cancelled or go on still, and count as neither"]
+        if others
+        else [],
+        fingerprints=fingerprints.described(runs, texts, codes, succeeded, new_since),
+        tested=tested,
+    )
+
+
+def _findings(
+    runs: Table, texts: list[str], codes: Ints, failed: Bools, succeeded: Bools
+) -> tuple[list[Finding], int]:
+    """Of all failures, and of each frequent fingerprint; a cause of several counts once."""
+    asked: list[tuple[str | None, Bools]] = []
+    sizes = np.bincount(codes[codes >= 0], minlength=len(texts))
+    for code in np.argsort(-sizes, kind="stable")[:_MOST_LIKE]:
+        if sizes[code] >= LEAST:
+            asked.append((texts[code], codes == code))
+    if len(texts) > 1 or not asked:
+        asked.append((None, failed))
+    searches: list[tuple[str | None, Table, Bools, Search]] = []
+    for told, hits in asked:
+        kept = hits | succeeded
+        here, mask = runs.chosen(kept), hits[kept]
+        searches.append((told, here, mask, Search(here, mask, ranked=False, kind_too=True)))
+    counts = [search.count() for *_, search in searches]
+    found: dict[tuple[str, str | None], tuple[float, Finding]] = {}
+    for (told, here, mask, search), own in zip(searches, counts, strict=True):
+        for each in search.run(sum(counts) - own):
+            made = replace(_finding(here, mask, each, told), fingerprint=told)
+            key = (made.name, made.value)
+            if key not in found or each.candidate.log_p < found[key][0]:
+                found[key] = (each.candidate.log_p, made)
+    ordered = sorted(found.values(), key=lambda pair: pair[0])
+    return [made for _, made in ordered], sum(counts)
+
+
+def _finding(runs: Table, hits: Bools, found: Found, told: str | None) -> Finding:
+    candidate = found.candidate
+    inside, outside = candidate.mask, ~candidate.mask
+    effect, interval = effects.share_difference(hits, inside, outside, found.strata)
+    error = candidate.kind == "error"
+    newest = runs.start_ns.astype(np.float64)
+    return Finding(
+        kind=candidate.kind,
+        name="fingerprint" if error else candidate.name,
+        value=(told or "any failure") if error else candidate.value,
+        time=None,
+        effect=effect,
+        interval=interval,
+        p_adjusted=found.p_adjusted,
+        exemplars=effects.exemplars(runs, inside & hits, newest),
+        unit="share",
+        n=int(inside.sum()),
+        also=found.also,
+        window=candidate.window,
+    )

@@ -1,0 +1,180 @@
+"""Runs as columns, from any source: files by their index, others trace by trace.
+
+What a group question knows of a run is its run span. A run without one (it goes on, or nobody
+wrote its end) is told by its other spans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from gentrace.analysis import grouping
+from gentrace.analysis.compare.model import RunRow
+from gentrace.analysis.compare.table import Column, Ints, Table, Tags, joined, table
+from gentrace.analysis.runs import Run
+from gentrace.core import names
+from gentrace.core.spans import plain
+from gentrace.sources.base import ALWAYS, Source, Window
+from gentrace.sources.index import RunColumns, RunIndex
+from gentrace.sources.otlp_files import OtlpFiles
+
+_OWN = frozenset(
+    {names.GENERATION_ID, names.GENERATION_RUN, names.GENERATION_HASH, names.PROVIDER_JOB_ID,
+     names.SUBMISSION_ID, *names.TIMES.values()}
+)  # fmt: skip
+_TOLD = (
+    names.OPERATION, names.PROVIDER, names.MODEL, names.ACCOUNT_ID, names.USER_ID,
+    names.DEDUP_RESULT, names.CACHE_RESULT, names.CODE_VERSION, names.WAIT_REASON,
+)  # fmt: skip
+_COUNTS = (names.TRIES, names.REQUEUES, names.ATTEMPTS)
+_MANY = 4
+"""Counts from here on are one category."""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What a source holds.
+
+    Attributes:
+        notes: what the user should know of the reading.
+        truncated: the source held more than it gave.
+    """
+
+    table: Table
+    notes: tuple[str, ...] = ()
+    truncated: bool = False
+
+
+def read(source: Source, window: Window = ALWAYS) -> Runs:
+    """The runs that started in the window.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    if isinstance(source, OtlpFiles):
+        with RunIndex(source) as index:
+            whole = columns(index.columns())
+            last_ns = int((whole.start_ns + whole.seconds * 1e9).max()) if len(whole) else 0
+            others = rows(grouping.runs(index.others()), last_ns)
+            found = Runs(joined(whole, table(others)), tuple(index.notes))
+    else:
+        given = source.traces(window)
+        found = Runs(table(rows(grouping.runs(given.traces))), (), given.truncated)
+    starts = found.table.start_ns
+    inside = starts >= window.since_ns
+    if window.until_ns:
+        inside &= starts <= window.until_ns
+    if inside.all():
+        return found
+    return Runs(found.table.chosen(inside), found.notes, found.truncated)
+
+
+def rows(found: Iterable[Run], last_ns: int = 0) -> list[RunRow]:
+    """A row for each run; requests that made none are left out.
+
+    Args:
+        last_ns: the last moment that the source tells of. A run that it does not see end has gone
+            on at least until then.
+    """
+    runs = [run for run in found if run.id is not None]
+    last_ns = max([last_ns, *(run.last_ns for run in runs)])
+    return [row(run, last_ns) for run in runs]
+
+
+def row(run: Run, last_ns: int = 0) -> RunRow:
+    """What a group question needs of one run."""
+    span = run.parts.run
+    attributes = {name: told for name in _TOLD if (told := run.parts.first(name)) is not None}
+    if span is not None:
+        attributes |= {n: plain(v) for n, v in span.attributes.items() if n not in _OWN}
+    else:
+        attributes[names.TRIES] = str(len(run.parts.jobs))
+        attributes[names.ATTEMPTS] = str(len(run.parts.executes))
+    if run.account:
+        attributes[names.ACCOUNT_ID] = run.account
+    duration_ns = run.duration_ns
+    known_ns = max(last_ns, run.last_ns) - run.start_ns if duration_ns is None else duration_ns
+    return RunRow(
+        id=run.id or "",
+        run=run.number,
+        trace_id=run.trace_id,
+        start_ns=run.start_ns,
+        duration_s=None if duration_ns is None else duration_ns / 1e9,
+        outcome=run.outcome,
+        seen_s=max(0, known_ns) / 1e9,
+        operation=run.operation,
+        provider=run.provider,
+        model=run.model,
+        times={str(state): spent / 1e9 for state, spent in run.times.spent_ns.items()},
+        attributes=_counted(attributes),
+        error_code=run.error_code,
+        error_type=run.error_type,
+        stage=run.stage,
+        incomplete=tuple(sorted(run.incomplete)),
+    )
+
+
+def columns(found: RunColumns) -> Table:
+    """The index's arrays as a table."""
+    rows, of, value = found.attributes
+    columns: dict[str, Column] = {}
+    tags: dict[str, Tags] = {}
+    for name in np.unique(of):
+        told = found.words[int(name)]
+        there = of == name
+        given, codes = np.unique(value[there], return_inverse=True)
+        words = [found.words[int(code)] for code in given]
+        if told == names.PROCESSES:
+            tags[told] = _parts(rows[there], codes.astype(np.int64), words)
+            continue
+        full = np.full(len(found.ids), -1, dtype=np.int64)
+        full[rows[there]] = codes
+        columns[told] = _shortened(told, Column(full, words))
+    both = np.stack(found.traces, axis=1).astype(">u8").tobytes().hex()
+    hexes = [both[at : at + 32] for at in range(0, len(both), 32)]
+    ended = np.ones(len(found.ids), dtype=bool)
+    if names.OUTCOME in columns:
+        ended = columns[names.OUTCOME].codes >= 0
+    return Table(
+        ids=found.ids,
+        traces=np.array(hexes, dtype=object),
+        numbers=found.numbers,
+        start_ns=found.start_ns,
+        seconds=np.maximum(found.end_ns - found.start_ns, 0) / 1e9,
+        ended=ended,
+        times=found.times,
+        columns=columns,
+        tags=tags,
+    )
+
+
+def _parts(rows: Ints, codes: Ints, words: list[str]) -> Tags:
+    """Lists that were written as one text, taken apart."""
+    parts: dict[str, int] = {}
+    of_word = [
+        [parts.setdefault(p, len(parts)) for p in dict.fromkeys(w.split(","))] for w in words
+    ]
+    sizes = np.array([len(each) for each in of_word], dtype=np.int64)[codes]
+    flat = [np.array(each, dtype=np.int64) for each in of_word]
+    joined_codes = np.concatenate([flat[code] for code in codes]) if len(codes) else codes
+    return Tags(np.repeat(rows, sizes), joined_codes, list(parts))
+
+
+def _shortened(name: str, column: Column) -> Column:
+    """A count with its high numbers as one category."""
+    if name not in _COUNTS:
+        return column
+    words = list(dict.fromkeys(_count(word) for word in column.words))
+    places = np.array([words.index(_count(word)) for word in column.words] + [-1], dtype=np.int64)
+    return Column(places[column.codes], words)
+
+
+def _counted(attributes: Mapping[str, str]) -> Mapping[str, str]:
+    return {n: _count(v) if n in _COUNTS else v for n, v in attributes.items()}
+
+
+def _count(word: str) -> str:
+    return f"{_MANY}+" if word.isdecimal() and int(word) >= _MANY else word

@@ -1,0 +1,171 @@
+"""What changed from one group to another: who got slower, which time did, or only the mix.
+
+Each question is put within kind. Where the groups as a whole differ and nothing within the values
+of an attribute does, it is the attribute's shares that changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gentrace.analysis.compare import candidates, effects, scores
+from gentrace.analysis.compare.chances import two_sided
+from gentrace.analysis.compare.mix import mixes
+from gentrace.analysis.compare.model import Finding
+from gentrace.analysis.compare.scores import ALPHA, LEAST, holm
+from gentrace.analysis.compare.strata import combined, kinds
+from gentrace.analysis.compare.table import Bools, Ints, Table
+
+_MOST = 4
+
+
+@dataclass(frozen=True)
+class _Mover:
+    """An attribute value that changed more than the others did."""
+
+    name: str
+    value: str
+    mask: Bools
+    z: float
+
+
+def tests(runs: Table, a: Bools, b: Bools) -> int:
+    """How many hypotheses :func:`shift` tests: the whole, the times, the attributes twice."""
+    both = runs.chosen(a | b)
+    asked = [column for _, column in candidates.columns(both, candidates.causes(both, True))]
+    strata = scores.scored(np.zeros(len(both)), kinds(both))
+    values = sum(int(scores.words(strata, column).enough.sum()) for column in asked)
+    return 1 + len(runs.times) + values + len(asked)
+
+
+def shift(
+    runs: Table,
+    a: Bools,
+    b: Bools,
+    tested: int,
+    known: Sequence[Bools] = (),
+    only_slower: bool = False,
+) -> list[Finding]:
+    """The findings between two groups of these runs, the strongest first.
+
+    Args:
+        tested: over how many hypotheses to correct.
+        known: causes that were found otherwise, to be accounted for.
+        only_slower: say nothing of what got faster.
+    """
+    found: list[Finding] = []
+    left = a | b
+    strata = combined([kinds(runs), *known], len(runs))
+    while len(found) < _MOST:
+        mover = _mover(runs, a & left, b & left, strata, only_slower)
+        if mover is None or holm(two_sided(mover.z), tested, len(found)) > ALPHA:
+            break
+        p = holm(two_sided(mover.z), tested, len(found))
+        found.append(_of_mover(runs, a & left, b & left, strata, mover, p))
+        left = left & ~mover.mask
+    whole = _z(runs, a & left, b & left, strata)
+    p = holm(two_sided(whole), tested, len(found))
+    moved = p <= ALPHA and not (only_slower and whole < 0)
+    if moved and not _of_shares(runs, a & left, b & left, strata):
+        found.append(_time(runs, a & left, b & left, strata, p))
+    found = [each for each in found if effects.matters(each.effect, runs, b)]
+    return found + mixes(runs, a, b, tested, len(found), known)
+
+
+def _z(runs: Table, a: Bools, b: Bools, strata: Ints) -> float:
+    """How much slower the first group is within the strata."""
+    rows = a | b
+    ranks = scores.slowness(runs.seconds[rows], runs.ended[rows], strata[rows])
+    tested = scores.groups(scores.scored(ranks, strata[rows]), [a[rows]])
+    enough = tested.inside[0] >= LEAST and tested.outside[0] >= LEAST
+    return float(tested.z[0]) if enough else 0.0
+
+
+def _of_shares(runs: Table, a: Bools, b: Bools, strata: Ints) -> bool:
+    """Whether the groups no longer differ within the values of an attribute that both have."""
+    rows = a | b
+    here = runs.chosen(rows)
+    whole = abs(_z(runs, a, b, strata))
+    for _, column in candidates.columns(here, candidates.causes(here)):
+        if isinstance(column, candidates.Tags):
+            continue
+        within = np.zeros(len(runs), dtype=np.int64)
+        within[rows] = column.codes + 1
+        narrow = combined([strata, within], len(runs))
+        ours = np.bincount(narrow[a], minlength=int(narrow.max()) + 1)
+        theirs = np.bincount(narrow[b], minlength=len(ours))
+        kept = float(((ours > 0) & (theirs > 0))[narrow[rows]].mean())
+        if kept > 0.8 and abs(_z(runs, a, b, narrow)) < max(1.5, 0.35 * whole):
+            return True
+    return False
+
+
+def _mover(runs: Table, a: Bools, b: Bools, strata: Ints, only_slower: bool) -> _Mover | None:
+    """The value whose runs moved the most beside how the others of their kind moved."""
+    rows = np.flatnonzero(a | b)
+    here, in_a = runs.chosen(a | b), a[rows]
+    ranks = scores.slowness(here.seconds, here.ended, strata[rows])
+    sides = [(here.chosen(side), scores.scored(ranks[side], strata[rows][side]))
+             for side in (in_a, ~in_a)]  # fmt: skip
+    best: _Mover | None = None
+    for name in candidates.causes(here):
+        first, second = (
+            scores.words(scored, side.tags.get(name) or side.columns[name])
+            for side, scored in sides
+        )
+        column = here.tags.get(name) or here.columns[name]
+        for code in np.flatnonzero(first.enough).tolist():
+            there = bool(second.enough[code])
+            gap = first.mean[code] - (second.mean[code] if there else 0.0)
+            spread = first.spread[code] + (second.spread[code] if there else 0.0)
+            z = float(gap / np.sqrt(spread)) if spread > 0 else 0.0
+            if only_slower and z < 0:
+                continue
+            if best is None or abs(z) > abs(best.z):
+                mask = np.zeros(len(runs), dtype=bool)
+                mask[rows] = here.holds(name, column.words[code])
+                best = _Mover(name, column.words[code], mask, z)
+    return best
+
+
+def _of_mover(
+    runs: Table, a: Bools, b: Bools, strata: Ints, mover: _Mover, p_adjusted: float
+) -> Finding:
+    """Beside the other group's runs of that value, or where it has none, of its kind."""
+    inside, outside = a & mover.mask, b & mover.mask
+    if outside.sum() < LEAST:
+        outside = b
+    return _finding("attribute", mover.name, mover.value, runs, inside, outside, strata, p_adjusted)
+
+
+def _time(runs: Table, a: Bools, b: Bools, strata: Ints, p_adjusted: float) -> Finding:
+    time = effects.moved(runs, a, b, strata)
+    return _finding("time", time or "", None, runs, a, b, strata, p_adjusted)
+
+
+def _finding(
+    kind: str,
+    name: str,
+    value: str | None,
+    runs: Table,
+    inside: Bools,
+    outside: Bools,
+    strata: Ints,
+    p_adjusted: float,
+) -> Finding:
+    effect, interval = effects.median_difference(runs.seconds, inside, outside, strata)
+    time = name if kind == "time" else effects.moved(runs, inside, outside, strata)
+    return Finding(
+        kind=kind,
+        name=name,
+        value=value,
+        time=time or None,
+        effect=effect,
+        interval=interval,
+        p_adjusted=p_adjusted,
+        exemplars=effects.exemplars(runs, inside, runs.seconds if effect > 0 else -runs.seconds),
+        n=int(inside.sum()),
+    )

@@ -1,0 +1,98 @@
+"""``slow``: what the runs that are slow for their kind have in common, and what changed lately."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gentrace.analysis.compare import effects, shift, summary
+from gentrace.analysis.compare.model import Finding, GroupComparison
+from gentrace.analysis.compare.scores import LEAST
+from gentrace.analysis.compare.search import Found, Search
+from gentrace.analysis.compare.strata import p90
+from gentrace.analysis.compare.table import Bools, Table
+
+
+def slow(runs: Table) -> GroupComparison:
+    """Two comparisons: the slow for their kind with the rest, and the newer half with the older."""
+    mask = is_slow(runs)
+    newer = np.arange(len(runs)) >= len(runs) // 2
+    groups = {
+        "slow": summary.group("above the p90 of their kind", runs, mask),
+        "rest": summary.group("the rest", runs, ~mask),
+        "newer": summary.group("the newer half of the window", runs, newer),
+        "older": summary.group("the older half of the window", runs, ~newer),
+    }
+    short: list[str] = []
+    findings: list[Finding] = []
+    tested = 0
+    outside = shift.tests(runs, newer, ~newer)
+    search = Search(runs, mask, ranked=True)
+    if len(runs) - mask.sum() < LEAST or mask.sum() < LEAST:
+        short.append(
+            f"slow for their kind: {mask.sum()} of {len(runs)} runs; {LEAST} a side are needed"
+        )
+    else:
+        findings = [finding(runs, mask, each) for each in search.run(outside)]
+        tested = search.tested
+    if newer.sum() < LEAST or (~newer).sum() < LEAST:
+        short.append(f"newer and older half: {len(runs)} runs; {LEAST} a side are needed")
+    else:
+        known = [each.candidate.mask for each in search.found]
+        named = {each.name for each in findings}
+        total = tested or outside
+        changed = shift.shift(runs, newer, ~newer, total, known, only_slower=True)
+        findings += [each for each in changed if each.name not in named]
+    return GroupComparison(
+        question="slow",
+        groups=groups,
+        findings=[each for each in findings if _matters(runs, each)],
+        times=summary.times(groups["slow"], groups["rest"]),
+        not_enough_data=short,
+        tested=tested or outside,
+    )
+
+
+def is_slow(runs: Table) -> Bools:
+    """Above the p90 of their kind; a run that goes on is, once its age is."""
+    return runs.seconds > p90(runs)
+
+
+def finding(runs: Table, hits: Bools, found: Found) -> Finding:
+    """In seconds where the median moved, else in how often its runs are slow."""
+    candidate, strata = found.candidate, found.strata
+    inside, outside = _comparable(found)
+    effect, interval = effects.median_difference(runs.seconds, inside, outside, strata)
+    unit = "s"
+    if not effects.matters(effect, runs, outside) or interval[0] <= 0:
+        effect, interval = effects.share_difference(hits, inside, outside, strata)
+        unit = "share"
+    time = candidate.name if candidate.kind == "time" else None
+    return Finding(
+        kind=candidate.kind,
+        name=candidate.name,
+        value=candidate.value,
+        time=time or effects.moved(runs, inside, outside, strata),
+        effect=effect,
+        interval=interval,
+        p_adjusted=found.p_adjusted,
+        exemplars=effects.exemplars(runs, candidate.mask, runs.seconds),
+        unit=unit,
+        n=int(candidate.mask.sum()),
+        also=found.also,
+        window=candidate.window,
+    )
+
+
+def _comparable(found: Found) -> tuple[Bools, Bools]:
+    """Its runs and the others, in strata that have both."""
+    mask, strata = found.candidate.mask, found.strata
+    ours = np.bincount(strata[mask], minlength=int(strata.max()) + 1)
+    others = np.bincount(strata[~mask], minlength=len(ours))
+    there = ((ours > 0) & (others > 0))[strata]
+    return mask & there, ~mask & there
+
+
+def _matters(runs: Table, found: Finding) -> bool:
+    if found.unit == "share":
+        return found.kind == "mix" or found.interval[0] > 0.02
+    return abs(found.effect) >= effects.MATTERS * float(np.median(runs.seconds))

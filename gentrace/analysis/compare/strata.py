@@ -1,0 +1,63 @@
+"""What is compared with what: kinds, the wider kind where a kind has few runs, and its p90."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gentrace.analysis.compare.scores import LEAST, quantile, renumbered
+from gentrace.analysis.compare.table import KIND, Bools, Floats, Ints, Table
+
+
+def combined(parts: Sequence[Ints | Bools], length: int) -> Ints:
+    """One number for each combination that occurs."""
+    codes = np.zeros(length, dtype=np.int64)
+    for part in parts:
+        given = renumbered(part.astype(np.int64))
+        codes = renumbered(codes * (int(given.max(initial=0)) + 1) + given)
+    return codes
+
+
+def kinds(runs: Table, names: Sequence[str] = KIND) -> Ints:
+    """Each run's kind; runs of kinds under eight go together by the wider kind, then as one."""
+    codes = np.full(len(runs), -1, dtype=np.int64)
+    following = 0
+    for width in range(len(names), -1, -1):
+        left = codes < 0
+        if not left.any():
+            break
+        wide = combined([runs.column(name).codes for name in names[:width]], len(runs))
+        sizes = np.bincount(wide[left], minlength=int(wide.max(initial=0)) + 1)
+        fits = left & ((sizes[wide] >= LEAST) | (width == 0))
+        codes[fits] = wide[fits] + following
+        following = int(codes.max(initial=0)) + 1
+    return codes
+
+
+def p90(runs: Table) -> Floats:
+    """The p90 of each run's own kind: the widest of its kinds that has eight runs in all."""
+    found = np.full(len(runs), np.nan)
+    for width in range(len(KIND), -1, -1):
+        left = np.isnan(found)
+        if not left.any():
+            break
+        wide = combined([runs.column(name).codes for name in KIND[:width]], len(runs))
+        for kind in np.unique(wide[left]):
+            rows = wide == kind
+            if rows.sum() >= LEAST or width == 0:
+                limit = quantile(runs.seconds[rows], runs.ended[rows], 0.9)
+                found[rows & left] = np.inf if limit is None else limit
+    return found
+
+
+def centres(values: Floats, strata: Ints, of: Bools) -> Floats:
+    """For each run, its stratum's median of ``values`` over ``of``; the overall one where none."""
+    overall = float(np.median(values[of])) if of.any() else 0.0
+    found = np.full(len(values), overall)
+    for stratum in np.unique(strata):
+        rows = strata == stratum
+        there = rows & of
+        if there.any():
+            found[rows] = np.median(values[there])
+    return found

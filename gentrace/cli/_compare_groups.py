@@ -1,0 +1,96 @@
+"""``gentrace compare slow``, ``failing`` and ``--where … --vs …``: groups of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gentrace.analysis import filters
+from gentrace.analysis.compare import ask
+from gentrace.analysis.compare.ask import Side
+from gentrace.analysis.compare.model import GroupComparison
+from gentrace.cli._compare_pair import write_page
+from gentrace.cli.common import SWITCH_ON, say_notes
+from gentrace.core.errors import SourceError
+from gentrace.report import group_json, groups, json, terminal
+from gentrace.report.links import links
+from gentrace.sources import Source, Window
+
+PRESETS = ("slow", "failing")
+_SINCE, _UNTIL = "since", "until"
+
+
+def run_groups(
+    source: Source,
+    question: str,
+    among: Side,
+    a: Side,
+    b: Side,
+    *,
+    new_since: str = "",
+    as_json: bool = False,
+    html: Path | None = None,
+) -> None:
+    """Print what the groups differ in, or write it as one page.
+
+    Args:
+        question: one of :data:`PRESETS`, or empty: ``a`` beside ``b``.
+        among: the runs that are looked at at all.
+
+    Raises:
+        SourceError: the source cannot be read, or nothing was ever written to it.
+    """
+    if source.is_empty():
+        raise SourceError(SWITCH_ON.format(where=source.description))
+    if question == "slow":
+        found = ask.slow_ones(source, among)
+    elif question == "failing":
+        found = ask.failing_ones(source, among, _moment_or_version(new_since))
+    else:
+        found = ask.two_groups(source, a, b, among)
+    _answer(source, found, as_json, html)
+
+
+def side(given: Sequence[str], since: str = "", until: str = "") -> Side:
+    """A group from ``NAME=VALUE`` texts; ``since`` and ``until`` among the names are its window.
+
+    Raises:
+        UsageError: a text is no condition, or no moment.
+    """
+    where: list[tuple[str, str]] = []
+    label = " ".join(given)
+    for text in given:
+        name, value = filters.condition(text)
+        if name == _SINCE:
+            since = value
+        elif name == _UNTIL:
+            until = value
+        else:
+            where.append((name, value))
+    window = Window(
+        filters.moment_ns(since) if since else 0, filters.moment_ns(until) if until else 0
+    )
+    return Side(tuple(where), window, label)
+
+
+def _moment_or_version(text: str) -> str | int | None:
+    """A moment as ``list --since`` takes it, else the text: a version of the code."""
+    if not text:
+        return None
+    try:
+        return filters.moment_ns(text)
+    except filters.UsageError:
+        return text
+
+
+def _answer(source: Source, found: GroupComparison, as_json: bool, html: Path | None) -> None:
+    into = links(source)
+    if html is not None:
+        from gentrace.report import groups_page
+
+        write_page(html, groups_page.page(found, into))
+    if as_json:
+        print(json.dumps(group_json.as_object(found, into)))
+    else:
+        groups.print_groups(terminal.console(), found, into)
+    say_notes(source)

@@ -1,0 +1,205 @@
+"""The index's tables, how rows get into them, and what comes out as columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from gentrace.core import names
+from gentrace.core.spans import Event, Span
+from gentrace.sources.index.quick import OWN, Fields, Pair, value
+
+VERSION = 1
+_AT_ONCE = 10_000
+_ID, _RUN = names.GENERATION_ID.encode(), names.GENERATION_RUN.encode()
+_TIMES = {name.encode(): place for place, name in enumerate(names.TIMES.values())}
+_COLUMNS = ", ".join(f"t{place} DOUBLE" for place in _TIMES.values())
+SCHEMA = f"""
+CREATE TABLE about (version INTEGER, place VARCHAR);
+CREATE TABLE files (id INTEGER, path VARCHAR, inode BIGINT, head VARCHAR, head_size INTEGER,
+    read_to BIGINT, mtime_ns BIGINT, damaged INTEGER);
+CREATE TABLE words (code INTEGER, word VARCHAR);
+CREATE TABLE runs (key INTEGER, file INTEGER, hi UBIGINT, lo UBIGINT, span UBIGINT,
+    generation VARCHAR, number INTEGER, start_ns BIGINT, end_ns BIGINT, size INTEGER, {_COLUMNS});
+CREATE TABLE attributes (key INTEGER, name INTEGER, value INTEGER);
+CREATE TABLE spans (file INTEGER, hi UBIGINT, lo UBIGINT, span VARCHAR);
+"""
+NEWEST = """
+    SELECT * FROM runs
+    QUALIFY row_number() OVER (PARTITION BY hi, lo, span ORDER BY end_ns DESC, size DESC, key DESC)
+        = 1
+"""
+"""A run span may be written twice, by processes that know more or less of it."""
+
+
+@dataclass(frozen=True)
+class RunColumns:
+    """Run spans as arrays, oldest first.
+
+    Attributes:
+        traces: the trace ids as two numbers each.
+        times: seconds, by state.
+        words: what the codes in ``attributes`` stand for.
+        attributes: row, code of the name, code of the value.
+    """
+
+    ids: NDArray[Any]
+    numbers: NDArray[np.int64]
+    traces: tuple[NDArray[np.uint64], NDArray[np.uint64]]
+    start_ns: NDArray[np.int64]
+    end_ns: NDArray[np.int64]
+    times: Mapping[str, NDArray[np.float64]]
+    words: Mapping[int, str]
+    attributes: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+
+
+class Writer:
+    """Puts run spans in, some thousands at a time."""
+
+    def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
+        self.db = db
+        self._words = {word: code for code, word in db.execute("FROM words").fetchall()}
+        self._told = len(self._words)
+        ((last,),) = db.execute("SELECT coalesce(max(key), -1) FROM runs").fetchall()
+        self._key = int(last) + 1
+        self._rows: list[tuple[Any, ...]] = []
+        self._times: list[list[float]] = []
+        self._pairs: list[tuple[int, int, int]] = []
+        self._codes: dict[Pair, tuple[int, int]] = {}
+
+    def run(self, run: Fields, file: int) -> None:
+        """A run span."""
+        codes, key = self._codes, self._key
+        times = [0.0] * len(_TIMES)
+        generation, number = "", 1
+        for pair in run.pairs:
+            code = codes.get(pair)
+            if code is not None:
+                self._pairs.append((key, *code))
+                continue
+            name, text = pair[0], value(pair)
+            place = _TIMES.get(name)
+            if place is not None:
+                times[place] = _number(text)
+            elif name == _ID:
+                generation = text.decode("utf-8", "replace")
+            elif name == _RUN:
+                number = int(_number(text))
+            elif text and name not in OWN:
+                code = codes[pair] = (self._code(name), self._code(text))
+                self._pairs.append((key, *code))
+        low = run.trace & 0xFFFFFFFFFFFFFFFF
+        self._rows.append((key, file, run.trace >> 64, low, run.span, generation, number,
+                           run.start_ns, run.end_ns, len(run.pairs)))  # fmt: skip
+        self._times.append(times)
+        self._key += 1
+        if len(self._rows) >= _AT_ONCE:
+            self.flush()
+
+    def _code(self, text: bytes) -> int:
+        return self._words.setdefault(text.decode("utf-8", "replace"), len(self._words))
+
+    def telling(self, spans: Iterable[Span], file: int) -> None:
+        """Other spans of runs, kept until their run span comes."""
+        rows = [(file, int(s.trace_id[:16], 16), int(s.trace_id[16:], 16), _text(s)) for s in spans]
+        if rows:
+            kinds = (np.int32, np.uint64, np.uint64, object)
+            self._insert("spans", ("file", "hi", "lo", "span"), rows, kinds)
+
+    def flush(self) -> None:
+        """Everything given so far is in the tables."""
+        if self._rows:
+            kinds = (np.int32, np.int32, np.uint64, np.uint64, np.uint64, object, np.int32,
+                     np.int64, np.int64, np.int32)  # fmt: skip
+            arrays = {f"c{place}": _array([row[place] for row in self._rows], kind)
+                      for place, kind in enumerate(kinds)}  # fmt: skip
+            spent = np.array(self._times)
+            arrays |= {
+                f"t{place}": np.ascontiguousarray(spent[:, place]) for place in _TIMES.values()
+            }
+            self._from(arrays, "runs")
+            pairs = np.array(self._pairs, dtype=np.int32).reshape(-1, 3)
+            self._from({f"c{n}": np.ascontiguousarray(pairs[:, n]) for n in range(3)}, "attributes")
+            self._rows, self._times, self._pairs = [], [], []
+        fresh = [*self._words.items()][self._told :]
+        if fresh:
+            self._insert("words", ("code", "word"), [(c, w) for w, c in fresh], (np.int32, object))
+            self._told = len(self._words)
+
+    def _insert(
+        self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], kinds: Any
+    ) -> None:
+        arrays = {name: _array([row[n] for row in rows], kind)
+                  for n, (name, kind) in enumerate(zip(columns, kinds, strict=True))}  # fmt: skip
+        self._from(arrays, table)
+
+    def _from(self, arrays: Mapping[str, NDArray[Any]], table: str) -> None:
+        self.db.register("given", arrays)
+        self.db.execute(f"INSERT INTO {table} FROM given")
+        self.db.unregister("given")
+
+
+def columns(db: duckdb.DuckDBPyConnection) -> RunColumns:
+    """Every run span, of those written twice the fullest."""
+    found = db.execute(f"FROM ({NEWEST}) ORDER BY start_ns, hi, lo").fetchnumpy()
+    keys = found["key"].astype(np.int64)
+    pairs = db.execute("FROM attributes").fetchnumpy()
+    places = np.full(int(keys.max(initial=-1)) + 2, -1, dtype=np.int64)
+    places[keys] = np.arange(len(keys))
+    given = pairs["key"].astype(np.int64)
+    rows = places[np.minimum(given, len(places) - 1)]
+    kept = rows >= 0
+    of, told = (pairs[name][kept].astype(np.int64) for name in ("name", "value"))
+    return RunColumns(
+        ids=found["generation"],
+        numbers=found["number"].astype(np.int64),
+        traces=(found["hi"], found["lo"]),
+        start_ns=found["start_ns"].astype(np.int64),
+        end_ns=found["end_ns"].astype(np.int64),
+        times={state: found[f"t{place}"] for place, state in enumerate(names.TIMES)},
+        words=dict(db.execute("FROM words").fetchall()),
+        attributes=(rows[kept], of, told),
+    )
+
+
+def spans(db: duckdb.DuckDBPyConnection) -> Iterable[Span]:
+    """The spans kept of runs without a run span."""
+    reader = db.execute("SELECT hi, lo, span FROM spans")
+    while rows := reader.fetchmany(5_000):
+        for high, low, text in rows:
+            yield _span(f"{high:016x}{low:016x}", json.loads(text))
+
+
+def _number(text: bytes) -> float:
+    """0 where it is none: one odd attribute costs no run."""
+    try:
+        found = float(text)
+    except ValueError:
+        return 0.0
+    return found if isfinite(found) else 0.0
+
+
+def _array(values: Sequence[Any], kind: Any) -> NDArray[Any]:
+    return np.array(values, dtype=kind)
+
+
+def _text(span: Span) -> str:
+    events = [(e.name, e.at_ns, dict(e.attributes)) for e in span.events]
+    told = (span.span_id, span.parent_id, span.name, span.kind, span.start_ns, span.end_ns,
+            dict(span.attributes), span.status, span.status_message, events)  # fmt: skip
+    return json.dumps(told, separators=(",", ":"), default=str)
+
+
+def _span(trace_id: str, told: Sequence[Any]) -> Span:
+    span_id, parent_id, name, kind, start_ns, end_ns, attributes, status, message, events = told
+    return Span(
+        trace_id, span_id, parent_id, name, kind, start_ns, end_ns, attributes,
+        tuple(Event(*event) for event in events), status=status, status_message=message,
+    )  # fmt: skip
