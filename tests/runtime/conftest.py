@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncGenerator, Generator
 
 import pytest
 
 from gentrace.runtime import notices
 from gentrace.runtime.runs import reads
-from gentrace.runtime.runs.thread import StoreThread
 from tests.support.host import SmallHost, hooked
 from tools.servers import RedisServer
 
@@ -33,17 +31,6 @@ def _nothing_swallowed() -> Generator[Swallowed]:
     notices.on_swallowed.remove(listen)
     notices.forget()
     assert found.expected or not found, f"gentrace swallowed {found}"
-
-
-@pytest.fixture(autouse=True)
-def _no_store_left() -> Generator[None]:
-    """A run store that outlives its test would speak up in the tests after it."""
-    before = set(threading.enumerate())
-    yield
-    for thread in set(threading.enumerate()) - before:
-        store = getattr(getattr(thread, "_target", None), "__self__", None)
-        if isinstance(store, StoreThread):
-            store.stop(2)
 
 
 @pytest.fixture

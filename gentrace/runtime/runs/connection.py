@@ -112,13 +112,16 @@ class Connection:
             self.close()
         if self._client is None:
             import redis
+            from redis import exceptions
             from redis.backoff import NoBackoff
             from redis.retry import Retry
 
             options: dict[str, Any] = {
                 "decode_responses": True,
                 "encoding_errors": "replace",
-                "retry": Retry(NoBackoff(), 0),  # redis-py 6 would try for seconds; we come again
+                # A connection that Redis closed meanwhile is made anew at once; redis-py 6 would
+                # try for seconds, and we come again.
+                "retry": Retry(NoBackoff(), 1, (exceptions.ConnectionError,)),
                 "socket_timeout": _SOCKET_TIMEOUT_S,
                 "socket_connect_timeout": _SOCKET_TIMEOUT_S,
             }
