@@ -25,6 +25,7 @@ from gentrace.runtime import context, copies, process
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.flushing import flush_off_loop
+from gentrace.runtime.held_span import HeldSpan
 from gentrace.runtime.hooks.applications import Applications
 from gentrace.runtime.hooks.instrumentors import (
     BY_HOST,
@@ -40,18 +41,18 @@ STARTED_BEFORE = "an application that had started before us is not traced"
 _STATUS_CODES = ("http.status_code", "http.response.status_code")
 
 
-class LateSpan(Span):
+class LateSpan(HeldSpan):
     """Stands for the SERVER span of a route that is not traced: nothing, unless it answers 5xx."""
 
     def __init__(self, tracer: GatedTracer, name: str, attributes: dict[str, Any]) -> None:
-        self._tracer, self._name, self._attributes = tracer, name, attributes
-        self._start_ns, self._ended = time.time_ns(), False
+        super().__init__(name, attributes)
+        self._tracer, self._start_ns = tracer, time.time_ns()
         self.kind = SpanKind.SERVER
 
     def end(self, end_time: int | None = None) -> None:
-        if self._ended:
+        if self._over:
             return
-        self._ended = True
+        self._over = True
         code = next((self._attributes[n] for n in _STATUS_CODES if n in self._attributes), 0)
         if not isinstance(code, int) or code < 500:
             return
@@ -67,27 +68,6 @@ class LateSpan(Span):
 
     def get_span_context(self) -> trace.SpanContext:
         return trace.INVALID_SPAN_CONTEXT
-
-    def is_recording(self) -> bool:
-        return not self._ended
-
-    def set_attribute(self, key: str, value: Any) -> None:
-        self._attributes[key] = value
-
-    def set_attributes(self, attributes: Any) -> None:
-        self._attributes.update(attributes)
-
-    def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
-        return
-
-    def add_link(self, context: Any, attributes: Any = None) -> None:
-        return
-
-    def update_name(self, name: str) -> None:
-        self._name = name
-
-    def set_status(self, status: Any, description: str | None = None) -> None:
-        return
 
     def record_exception(
         self,

@@ -15,22 +15,22 @@ from opentelemetry.trace import Span, Status, StatusCode
 
 from gentrace.core import names
 from gentrace.runtime.context import recording, span_context
+from gentrace.runtime.held_span import HeldSpan
 from gentrace.runtime.tracing import GatedTracer
 
 SLOW_S = 0.1
 _CONNECT = "connect"
 
 
-class Statement(Span):
+class Statement(HeldSpan):
     """Stands for one statement's span until it is over."""
 
     def __init__(self, tracer: GatedTracer, name: str, context: Any, given: dict[str, Any]) -> None:
-        self._tracer, self._name, self._context, self._given = tracer, name, context, given
-        self._attributes: dict[str, Any] = dict(given.pop("attributes", None) or {})
+        super().__init__(name, dict(given.pop("attributes", None) or {}))
+        self._tracer, self._context, self._given = tracer, context, given
         self._start_ns = int(given.pop("start_time", None) or time.time_ns())
         self._status: tuple[Any, str | None] | None = None
         self._errors: list[tuple[BaseException, Any]] = []
-        self._over = False
 
     def end(self, end_time: int | None = None) -> None:
         """Decide: a span of its own, or one more on its parent."""
@@ -68,24 +68,6 @@ class Statement(Span):
 
     def get_span_context(self) -> trace.SpanContext:
         return trace.get_current_span(self._context).get_span_context()
-
-    def is_recording(self) -> bool:
-        return not self._over
-
-    def set_attribute(self, key: str, value: Any) -> None:
-        self._attributes[key] = value
-
-    def set_attributes(self, attributes: Any) -> None:
-        self._attributes.update(attributes)
-
-    def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
-        return
-
-    def add_link(self, context: Any, attributes: Any = None) -> None:
-        return
-
-    def update_name(self, name: str) -> None:
-        self._name = name
 
     def set_status(self, status: Any, description: str | None = None) -> None:
         self._status = (status, description)
