@@ -501,7 +501,9 @@ def test_the_spans_alone_give_the_same_times(day: Day) -> None:
 # -- runs and links ------------------------------------------------------------------------
 def test_a_retry_of_what_has_settled_is_a_new_run(day: Day) -> None:
     first, second = day.runs[day.ids[LINKED]]
-    assert (second.get("run"), second.get("outcome"), second.get("tries")) == (2, "completed", 1)
+    assert (second.get("run"), second.get("outcome")) == (2, "completed")
+    ran = run_reading.tries(day.host)[day.ids[LINKED]]  # more where a cron enqueued it, too
+    assert int(first.get("tries")) + int(second.get("tries")) == len(ran) >= 2
     assert second.span["trace_id"] != first.span["trace_id"]
     assert second.links("previous_run") == [(first.span["trace_id"], first.span["span_id"])]
     assert (second.get("attempts"), second.get("requeues")) == (1, 0)

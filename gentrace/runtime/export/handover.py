@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 from gentrace.core.scrub import Scrubber
 from gentrace.runtime import notices
+from gentrace.runtime.export import ids
 from gentrace.runtime.export.sampling import Decided
 from gentrace.runtime.export.scrubbing import clean
 
@@ -84,7 +85,7 @@ def provider_beside(host: TracerProvider, handover: Handover) -> TracerProvider:
     beside = TracerProvider(
         sampler=Decided(host.sampler),
         resource=host.resource,
-        id_generator=host.id_generator,
+        id_generator=ids.beside(host.id_generator),
         shutdown_on_exit=False,
     )
     beside.add_span_processor(handover)

@@ -6,6 +6,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
 
 from gentrace.runtime import notices
+from gentrace.runtime.export.ids import OwnRandomIds
 from gentrace.runtime.export.quiet import quietly
 from gentrace.runtime.export.sampling import Decided
 
@@ -24,6 +25,7 @@ def own_provider(processor: SpanProcessor) -> TracerProvider:
             # interpreter that is ending does not give.
             resource=Resource.get_empty(),
             shutdown_on_exit=False,
+            id_generator=OwnRandomIds(),
             span_limits=_limits(),
         )
     provider.sampler = Decided(provider.sampler)

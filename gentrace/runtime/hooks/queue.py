@@ -147,6 +147,18 @@ class ArqEnqueueHook(EnqueueHook):
             if run is None:
                 return None
             state = self.start(run, function)
+        try:
+            self._hand_on(state, call, function, generation_id)
+        except Exception:
+            if not state.detail.get("outer"):
+                BaseHook.settle(self, state)  # else its span would never end
+            raise
+        return state
+
+    def _hand_on(
+        self, state: Observed, call: Call, function: str, generation_id: str | None
+    ) -> None:
+        """What the job and the store are told of the span that it will hang under."""
         due_s = self._describe(state, call)
         assert state.span is not None
         fields = carrier.inject(state.span)
@@ -167,7 +179,6 @@ class ArqEnqueueHook(EnqueueHook):
         reader = getattr(call.instance, "job_deserializer", None)
         # last: where anything before it fails, nobody would take it back
         state.detail["reset"] = carrier.outgoing.set(carrier.Outgoing(fields, reader))
-        return state
 
     def _describe(self, state: Observed, call: Call) -> float:
         assert state.span is not None

@@ -9,12 +9,14 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import Tracer
 
 from gentrace.core import names
 from gentrace.core.scrub import Scrubber
 from gentrace.runtime.context import Run
 from gentrace.runtime.export.handover import Handover, provider_beside
 from gentrace.runtime.open_spans import OpenSpans
+from gentrace.runtime.tracing import GatedTracer
 from tests.support.host import SmallHost, until
 
 
@@ -29,7 +31,13 @@ def exported(host: SmallHost, monkeypatch: pytest.MonkeyPatch) -> InMemorySpanEx
     monkeypatch.setattr(session, "_handover", handover)
     monkeypatch.setattr(tracing, "_provider", provider_beside(own, handover))
     monkeypatch.setattr(tracing, "_tracer", None)
+    monkeypatch.setattr(GatedTracer, "real", unkept)
     return exporter
+
+
+def unkept(tracer: GatedTracer) -> Tracer:
+    """A library's tracer of the provider of the moment: the next test has another."""
+    return tracer._tracing.provider.get_tracer(*tracer._args, **tracer._kwargs)
 
 
 async def test_nothing_stays_open(host: SmallHost, exported: InMemorySpanExporter) -> None:
@@ -53,7 +61,7 @@ async def test_nothing_stays_open(host: SmallHost, exported: InMemorySpanExporte
         mine = host.redis.smembers(engine.store.key.open(engine.process.instance))
         return bool(record["open"] or mine or host.session.upkeep.open._open)
 
-    await until(lambda: not left_open(), 20)  # a Redis that failed once is left alone for 5 s
+    await until(lambda: not left_open())
     found = {span.name for span in exported.get_finished_spans()}
     assert {names.HASH, names.CREATE_GENERATION} <= found
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
+from gentrace.core.scrub import Scrubber
 from gentrace.runtime.export import quiet
+from gentrace.runtime.export.handover import Handover, provider_beside
 from gentrace.runtime.export.provider import own_provider
 
 
@@ -53,3 +57,40 @@ def test_limits_that_are_set_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     own_provider(ended).get_tracer("t").start_span("a", attributes={"k": "v" * 9}).end()
     assert ended.attributes == [{"k": "vvv"}]
     quiet.undo()
+
+
+class Numbered(RandomIdGenerator):
+    def generate_trace_id(self) -> int:
+        return 7
+
+
+def beside(host: TracerProvider) -> TracerProvider:
+    return provider_beside(host, Handover(host, Scrubber(b"key")))
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [lambda: own_provider(Ended()), lambda: beside(TracerProvider(shutdown_on_exit=False))],
+    ids=["our own", "beside the host's"],
+)
+def test_a_host_that_seeds_random_draws_what_it_draws_without_us(provider: Any) -> None:
+    tracer = provider().get_tracer("t")
+    drawn: list[float] = []
+    ids: set[int] = set()
+    state = random.getstate()
+    try:
+        for _ in range(2):
+            random.seed(42)
+            ids.add(tracer.start_span("a").get_span_context().trace_id)
+            drawn.append(random.random())
+        random.seed(42)
+        assert drawn == [random.random()] * 2
+    finally:
+        random.setstate(state)
+    assert len(ids) == 2
+    quiet.undo()
+
+
+def test_a_host_that_makes_its_own_ids_makes_ours() -> None:
+    host = TracerProvider(id_generator=Numbered(), shutdown_on_exit=False)
+    assert beside(host).get_tracer("t").start_span("a").get_span_context().trace_id == 7

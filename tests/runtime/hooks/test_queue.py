@@ -240,6 +240,8 @@ async def test_what_was_to_go_into_a_job_is_not_left_for_the_next(
     await redis.enqueue_job("process_generation", generation_id=1)
     assert swallowed
     assert carrier.outgoing.get() is None
+    assert host.named(ENQUEUE)
+    assert not host.session.upkeep.open._open
     job = await redis.enqueue_job("send_mail", "bob@example.com")
     assert pickle.loads(payload(host, job.job_id)).keys() == {"t", "f", "a", "k", "et"}
     await redis.aclose()
