@@ -39,6 +39,7 @@ NEWEST = """
         = 1
 """
 """A run span may be written twice, by processes that know more or less of it."""
+_TWICE = "SELECT 1 FROM runs GROUP BY hi, lo, span HAVING count(*) > 1 LIMIT 1"
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,8 @@ class Writer:
 
 def columns(db: duckdb.DuckDBPyConnection) -> RunColumns:
     """Every run span, of those written twice the fullest."""
-    found = db.execute(f"FROM ({NEWEST}) ORDER BY start_ns, hi, lo").fetchnumpy()
+    runs = f"({NEWEST})" if db.execute(_TWICE).fetchone() else "runs"
+    found = db.execute(f"FROM {runs} ORDER BY start_ns, hi, lo").fetchnumpy()
     keys = found["key"].astype(np.int64)
     pairs = db.execute("FROM attributes").fetchnumpy()
     places = np.full(int(keys.max(initial=-1)) + 2, -1, dtype=np.int64)
