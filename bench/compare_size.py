@@ -5,9 +5,8 @@
 
 Each generation is 25 spans. `batches` is a Collector's layout, forty generations a line in few
 files; `scattered` has spaces between everything, four generations a line, and two hundred a file.
-`cold` begins without an index, `warm` finds it; each is a process of its own, which starts no
-other, with what it needed of memory at most. The files are made in a temporary folder that goes away
-again.
+`cold` begins without an index, `warm` finds it; each is one process that starts no other, with what
+it needed of memory at most. Its files are made in a temporary folder that goes away again.
 """
 
 from __future__ import annotations
