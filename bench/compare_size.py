@@ -1,10 +1,12 @@
 """How long the group questions take, and how that grows: files of 1,000 to 100,000 generations.
 
-    python -m bench.compare_size [--sizes 1000 10000 100000] [--keep FOLDER]
+    python -m bench.compare_size [--sizes 1000 10000 100000] [--layout batches|scattered]
+                                 [--keep FOLDER]
 
-Each generation is 25 spans in a Collector's layout: batches of many spans a line, run spans among
-them. `cold` begins without an index, `warm` finds it; each is a process of its own, with what it
-needed of memory at most. Its files are made in a temporary folder that goes away again.
+Each generation is 25 spans. `batches` is a Collector's layout, forty generations a line in few
+files; `scattered` has spaces between everything, four generations a line, and two hundred a file.
+`cold` begins without an index, `warm` finds it; each is one process that starts no other, with what
+it needed of memory at most. Its files are made in a temporary folder that goes away again.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from gentrace.core import names
 
 SPANS = 25
 START_NS = 1_790_000_000_000_000_000
-_BATCH, _FILE = 40, 20_000  # generations to a line and to a file
+LAYOUTS = {"batches": (40, 20_000), "scattered": (4, 200)}
+"""Generations to a line and to a file."""
 _OTHERS = (
     "create_generation", "generation.hash", "generation.dedup", "generation.cache",
     "enqueue process_generation", "queue.wait", "process_generation", "account.select",
@@ -49,35 +52,44 @@ def main() -> None:
     """Prints the table, and each size beside the one before."""
     parser = argparse.ArgumentParser(prog="bench.compare_size", description=__doc__)
     parser.add_argument("--sizes", nargs="+", type=int, default=[1_000, 10_000, 100_000])
+    parser.add_argument("--layout", choices=LAYOUTS, default="batches")
     parser.add_argument("--keep", type=Path, help="keep the files there")
     options = parser.parse_args()
     print(machine())
     rows: list[Sequence[str]] = []
+    costs: dict[tuple[str, str], list[Cost]] = {}
     with tempfile.TemporaryDirectory(prefix="gentrace-bench-") as text:
-        before: dict[tuple[str, str], float] = {}
         for size in options.sizes:
             folder = (options.keep or Path(text)) / str(size)
             if not folder.exists():
-                write(folder, size)
+                write(folder, size, options.layout)
             mib = sum(f.stat().st_size for f in folder.iterdir()) / 2**20
             for question in ("slow", "failing"):
                 with tempfile.TemporaryDirectory(prefix="gentrace-bench-cache-") as cache:
                     for state in ("cold", "warm"):
                         cost = ask(question, folder, Path(cache))
-                        last = before.get((question, state))
-                        grown = f"{cost.cpu_s / last:.1f}" if last else ""
-                        before[question, state] = cost.cpu_s
+                        known = costs.setdefault((question, state), [])
+                        grown = f"{cost.cpu_s / known[-1].cpu_s:.1f}" if known else ""
+                        known.append(cost)
                         rows.append((f"{size:,}", f"{mib:,.0f}", question, state,
                                      f"{cost.seconds:.2f}", f"{cost.cpu_s:.2f}",
                                      f"{cost.peak_mib:,.0f}", grown))  # fmt: skip
     head = ("generations", "MiB of files", "question", "index", "s", "CPU s", "peak MiB",
             "CPU ÷ the size before")  # fmt: skip
     print(table(head, rows))
+    first, last = (f"{options.sizes[place]:,}" for place in (0, -1))
+    grown = [
+        (*asked, *(f"{b / a:.1f}" for a, b in zip(found[0], found[-1], strict=True)))
+        for asked, found in costs.items()
+    ]
+    print(f"\n{last} ÷ {first}:")
+    print(table(("question", "index", "s", "CPU s", "peak MiB"), grown))
 
 
 def ask(question: str, folder: Path, cache: Path) -> Cost:
     """What one command took."""
     environ = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process compiles gentrace anew
     command = [sys.executable, "-c", _RUN, "compare", question, "--json"]
     begun = time.perf_counter()
     with subprocess.Popen(
@@ -91,17 +103,19 @@ def ask(question: str, folder: Path, cache: Path) -> Cost:
     return Cost(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
 
-def write(folder: Path, generations: int) -> None:
+def write(folder: Path, generations: int, layout: str = "batches") -> None:
     """The files: one slow account, one model that fails, and one run in a hundred unfinished."""
     folder.mkdir(parents=True)
     rng = random.Random(generations)
     template = _template()
     head, tail = _around()
-    for first in range(0, generations, _FILE):
+    in_line, in_file = LAYOUTS[layout]
+    for first in range(0, generations, in_file):
         with (folder / f"part-{first:07d}.jsonl").open("w") as out:
-            for batch in range(first, min(first + _FILE, generations), _BATCH):
-                ids = range(batch, min(batch + _BATCH, generations))
-                out.write(head + ",".join(_generation(rng, template, n) for n in ids) + tail)
+            for batch in range(first, min(first + in_file, generations), in_line):
+                ids = range(batch, min(batch + in_line, generations))
+                line = head + ",".join(_generation(rng, template, n) for n in ids) + tail
+                out.write(line if layout == "batches" else _spaced(line))
 
 
 def _generation(rng: random.Random, template: str, number: int) -> str:
@@ -120,6 +134,12 @@ def _generation(rng: random.Random, template: str, number: int) -> str:
         "N": names.RUN if rng.random() > 0.01 else "generation.unwritten",
     }  # fmt: skip
     return template % values
+
+
+def _spaced(line: str) -> str:
+    for tight, loose in (('":', '": '), (',"', ', "'), (",{", ", {")):
+        line = line.replace(tight, loose)
+    return line
 
 
 def _template() -> str:

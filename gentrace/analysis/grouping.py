@@ -66,5 +66,5 @@ def _numbered(found: list[Run]) -> list[Run]:
         told = run.parts.first(names.GENERATION_RUN)
         number = int(told) if told and told.isdecimal() else last.get(run.id, 0) + 1
         last[run.id] = number
-        numbered.append(Run(run.id, 1 if run.id is None else number, run.trace, run.parts))
+        numbered.append(run.as_number(1 if run.id is None else number))
     return numbered

@@ -14,6 +14,7 @@ from gentrace.core.spans import Span, Trace, plain
 from gentrace.core.times import State, Times
 
 STAGES = ("created", "queued", "started", "account", "submitted", "provider", "finished")
+_DERIVED = ("outcome", "times")
 ACCOUNT_SPANS = (names.ACCOUNT_SELECT, names.ACCOUNT_CREDITS)
 
 
@@ -31,6 +32,12 @@ class Run:
     number: int
     trace: Trace
     parts: Parts
+
+    def as_number(self, number: int) -> Run:
+        """The same run with another number, and what is worked out of it already."""
+        other = Run(self.id, number, self.trace, self.parts)
+        vars(other).update({name: told for name, told in vars(self).items() if name in _DERIVED})
+        return other
 
     @property
     def trace_id(self) -> str:

@@ -9,7 +9,6 @@ from gentrace.analysis import filters
 from gentrace.analysis.compare import ask
 from gentrace.analysis.compare.ask import Side
 from gentrace.analysis.compare.model import GroupComparison
-from gentrace.cli._compare_pair import write_page
 from gentrace.cli.common import SWITCH_ON, say_notes
 from gentrace.core.errors import SourceError
 from gentrace.report import group_json, groups, json, terminal
@@ -86,6 +85,7 @@ def _moment_or_version(text: str) -> str | int | None:
 def _answer(source: Source, found: GroupComparison, as_json: bool, html: Path | None) -> None:
     into = links(source)
     if html is not None:
+        from gentrace.cli._compare_pair import write_page
         from gentrace.report import groups_page
 
         write_page(html, groups_page.page(found, into))

@@ -7,15 +7,8 @@ from typing import Annotated
 
 import typer
 
-from gentrace.analysis import checkouts, unread_dotenv
-from gentrace.analysis import doctor as diagnose
 from gentrace.cli.common import JsonOption
-from gentrace.core import profile as profiles
-from gentrace.core import settings, targets
 from gentrace.core.errors import SourceError, UsageError
-from gentrace.report import doctor as report
-from gentrace.report import json, targets_page, terminal
-from gentrace.sources import processes
 
 
 def command(
@@ -47,6 +40,13 @@ def command(
     With --host nothing of the host is imported or run. Leaves with exit code 1 when something
     required is missing.
     """
+    from gentrace.analysis import doctor as diagnose
+    from gentrace.analysis import unread_dotenv
+    from gentrace.core import settings
+    from gentrace.report import doctor as report
+    from gentrace.report import json, terminal
+    from gentrace.sources import processes
+
     if host:
         raise typer.Exit(_look_at(host, profile, write, as_json))
     if write is not None:
@@ -64,6 +64,13 @@ def command(
 
 def _look_at(hosts: list[str], named: str, write: Path | None, as_json: bool) -> int:
     """The checkouts' targets: on the terminal, as one page, as JSON; the exit code."""
+    from gentrace.analysis import checkouts
+    from gentrace.analysis import doctor as diagnose
+    from gentrace.core import profile as profiles
+    from gentrace.core import settings, targets
+    from gentrace.report import doctor as report
+    from gentrace.report import json, targets_page, terminal
+
     loaded, _ = profiles.load(named or settings.read().profile)
     inspections = [targets.inspect(loaded, host) for host in hosts]
     found = [diagnose.of_host(loaded, inspection) for inspection in inspections]

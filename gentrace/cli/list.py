@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from gentrace.analysis import filters, generations
 from gentrace.cli.common import (
     SWITCH_ON,
     CaFileOption,
@@ -19,9 +18,6 @@ from gentrace.cli.common import (
     say_notes,
 )
 from gentrace.core.errors import UsageError
-from gentrace.report import json, terminal
-from gentrace.report.links import links
-from gentrace.report.listing import print_listing
 from gentrace.sources import open_source
 
 Outcomes = Annotated[
@@ -54,6 +50,11 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """List generations, the newest first: how each ended and where its time went."""
+    from gentrace.analysis import filters, generations
+    from gentrace.report import json, terminal
+    from gentrace.report.links import links
+    from gentrace.report.listing import print_listing
+
     wanted = filters.Filter(
         since_ns=filters.moment_ns(since) if since else 0,
         outcomes=[o.strip() for text in outcome or () for o in text.split(",")],

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from gentrace.analysis import generations
 from gentrace.cli.common import (
     CaFileOption,
     HeaderOption,
@@ -16,9 +15,6 @@ from gentrace.cli.common import (
     routes,
     say_notes,
 )
-from gentrace.report import json, terminal
-from gentrace.report.links import links
-from gentrace.report.show import print_show
 from gentrace.sources import open_source
 
 
@@ -42,6 +38,11 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Show one generation as a tree of spans on one time axis, and where its time went."""
+    from gentrace.analysis import generations
+    from gentrace.report import json, terminal
+    from gentrace.report.links import links
+    from gentrace.report.show import print_show
+
     opened = open_source(source, headers=header or (), ca_file=ca_file, insecure=insecure)
     into = links(opened)
     try:

@@ -92,13 +92,13 @@ def span(raw: Object, resource: Mapping[str, Any], scope: str = "") -> Span:
     if not isinstance(name, str):
         raise ValueError("a span without a name")
     return Span(
-        trace_id=_id(_get(raw, "traceId", "trace_id"), 16),
-        span_id=_id(_get(raw, "spanId", "span_id"), 8),
+        trace_id=identifier(_get(raw, "traceId", "trace_id"), 16),
+        span_id=identifier(_get(raw, "spanId", "span_id"), 8),
         parent_id=_parent(_get(raw, "parentSpanId", "parent_span_id")),
         name=name,
         kind=_enum(raw.get("kind"), "SPAN_KIND_", _KIND_NUMBERS),
-        start_ns=_time(_get(raw, "startTimeUnixNano", "start_time_unix_nano")),
-        end_ns=_time(_get(raw, "endTimeUnixNano", "end_time_unix_nano")),
+        start_ns=time_ns(_get(raw, "startTimeUnixNano", "start_time_unix_nano")),
+        end_ns=time_ns(_get(raw, "endTimeUnixNano", "end_time_unix_nano")),
         attributes=attributes(raw),
         events=tuple(_event(_object(event)) for event in _list(raw, "events")),
         links=tuple(_link(_object(link)) for link in _list(raw, "links")),
@@ -112,28 +112,36 @@ def span(raw: Object, resource: Mapping[str, Any], scope: str = "") -> Span:
 
 
 def _event(raw: Object) -> Event:
-    at_ns = _time(_get(raw, "timeUnixNano", "time_unix_nano"))
+    at_ns = time_ns(_get(raw, "timeUnixNano", "time_unix_nano"))
     return Event(str(raw.get("name") or ""), at_ns, attributes(raw))
 
 
 def _link(raw: Object) -> Link:
     return Link(
-        _id(_get(raw, "traceId", "trace_id"), 16),
-        _id(_get(raw, "spanId", "span_id"), 8),
+        identifier(_get(raw, "traceId", "trace_id"), 16),
+        identifier(_get(raw, "spanId", "span_id"), 8),
         attributes(raw),
     )
 
 
-def _time(value: Any) -> int:
-    """Unix nanoseconds; absent is 0."""
+def time_ns(value: Any) -> int:
+    """Unix nanoseconds; absent is 0.
+
+    Raises:
+        ValueError or TypeError: it is no such time.
+    """
     at_ns = int(value or 0)
     if not 0 <= at_ns < 2**63:
         raise ValueError(f"not a time: {value!r}")
     return at_ns
 
 
-def _id(value: Any, size: int) -> str:
-    """Lower-case hex of an id of ``size`` bytes given in hex or base64."""
+def identifier(value: Any, size: int) -> str:
+    """Lower-case hex of an id of ``size`` bytes given in hex or base64.
+
+    Raises:
+        ValueError: it is no such id.
+    """
     if not isinstance(value, str):
         raise ValueError("an id that is not text")
     if len(value) == size * 2 and _HEX.issuperset(value):
@@ -149,11 +157,11 @@ def _id(value: Any, size: int) -> str:
 
 
 def _parent(value: Any) -> str:
-    """As :func:`_id`; absent, empty and all-zero mean that there is no parent."""
+    """As :func:`identifier`; absent, empty and all-zero mean that there is no parent."""
     if not value or (isinstance(value, str) and not value.strip("0")):
         return ""
     try:
-        return _id(value, 8)
+        return identifier(value, 8)
     except ValueError:
         if isinstance(value, str) and not value.strip("A="):
             return ""  # eight zero bytes in base64

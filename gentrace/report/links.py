@@ -19,8 +19,7 @@ from gentrace.core import names, settings
 from gentrace.core.spans import Span, plain
 from gentrace.report.terminal import address, say
 from gentrace.sources.base import Source
-from gentrace.sources.jaeger import Jaeger
-from gentrace.sources.jaeger.access import base_url
+from gentrace.sources.otlp_files import OtlpFiles
 
 FEWEST, MOST = 20, 1_500  # what the page shows unasked, and the most that it asks for
 _AFTER_NS = 1_000_000_000
@@ -114,7 +113,13 @@ def links(source: Source, environ: Mapping[str, str] | None = None) -> Links | N
     Raises:
         SourceError: the variable holds no address.
     """
-    if named := settings.jaeger_url(environ):
+    named = settings.jaeger_url(environ)
+    if not named and isinstance(source, OtlpFiles):
+        return None
+    from gentrace.sources.jaeger import Jaeger
+    from gentrace.sources.jaeger.access import base_url
+
+    if named:
         return Links(base_url(named, "GENTRACE_JAEGER_URL").rstrip("/"))
     return Links(source.url) if isinstance(source, Jaeger) else None
 

@@ -11,8 +11,6 @@ from gentrace.core import profile, settings
 from gentrace.core.errors import ProfileError, SourceError
 from gentrace.core.otel_env import without_password
 from gentrace.sources.base import Source
-from gentrace.sources.jaeger import Jaeger
-from gentrace.sources.jaeger.access import QUERY_PORT, access, base_url
 from gentrace.sources.otlp_files import OtlpFiles
 
 
@@ -41,6 +39,9 @@ def open_source(
     if named:
         origin = "--source" if asked else "GENTRACE_SOURCE"
         if "://" in named and not named.startswith("file://"):
+            from gentrace.sources.jaeger import Jaeger
+            from gentrace.sources.jaeger.access import access, base_url
+
             how = access(env, headers, ca_file, insecure)
             return Jaeger(
                 base_url(named, origin),
@@ -72,6 +73,8 @@ def spool(env: Mapping[str, str]) -> OtlpFiles:
 
 def _jaeger_beside(endpoint: str) -> str:
     """Where a Jaeger's query service would be on the endpoint's machine."""
+    from gentrace.sources.jaeger.access import QUERY_PORT
+
     try:
         host = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}").hostname
     except ValueError:

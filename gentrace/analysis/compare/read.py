@@ -13,6 +13,7 @@ import numpy as np
 
 from gentrace.analysis import grouping
 from gentrace.analysis.compare.model import RunRow
+from gentrace.analysis.compare.scores import by_number, renumbered
 from gentrace.analysis.compare.table import Column, Ints, Table, Tags, joined, table
 from gentrace.analysis.runs import Run
 from gentrace.core import names
@@ -122,13 +123,14 @@ def columns(found: RunColumns) -> Table:
     rows, of, value = found.attributes
     columns: dict[str, Column] = {}
     tags: dict[str, Tags] = {}
-    for name in np.unique(of):
-        told = found.words[int(name)]
-        there = of == name
-        given, codes = np.unique(value[there], return_inverse=True)
+    order = by_number(of)
+    bounds = np.flatnonzero(np.diff(of[order])) + 1
+    for there in np.split(order, bounds) if len(of) else ():
+        told = found.words[int(of[there[0]])]
+        given, codes = _distinct(value[there])
         words = [found.words[int(code)] for code in given]
         if told == names.PROCESSES:
-            tags[told] = _parts(rows[there], codes.astype(np.int64), words)
+            tags[told] = _parts(rows[there], codes, words)
             continue
         full = np.full(len(found.ids), -1, dtype=np.int64)
         full[rows[there]] = codes
@@ -151,15 +153,26 @@ def columns(found: RunColumns) -> Table:
     )
 
 
+def _distinct(values: Ints) -> tuple[Ints, Ints]:
+    """The distinct ones, ascending, and for each value its place among them."""
+    codes = renumbered(values)
+    given = np.zeros(int(codes.max()) + 1, dtype=np.int64)
+    given[codes] = values
+    return given, codes
+
+
 def _parts(rows: Ints, codes: Ints, words: list[str]) -> Tags:
     """Lists that were written as one text, taken apart."""
     parts: dict[str, int] = {}
     of_word = [
         [parts.setdefault(p, len(parts)) for p in dict.fromkeys(w.split(","))] for w in words
     ]
-    sizes = np.array([len(each) for each in of_word], dtype=np.int64)[codes]
-    flat = [np.array(each, dtype=np.int64) for each in of_word]
-    joined_codes = np.concatenate([flat[code] for code in codes]) if len(codes) else codes
+    lengths = np.array([len(each) for each in of_word], dtype=np.int64)
+    flat = np.array([part for each in of_word for part in each], dtype=np.int64)
+    sizes = lengths[codes]
+    # where each run's parts begin among all words' parts, and among all runs' parts
+    from_ = (np.cumsum(lengths) - lengths)[codes] - (np.cumsum(sizes) - sizes)
+    joined_codes = flat[np.repeat(from_, sizes) + np.arange(int(sizes.sum()))]
     return Tags(np.repeat(rows, sizes), joined_codes, list(parts))
 
 

@@ -24,7 +24,8 @@ ALPHA = 0.01
 def slowness(seconds: Floats, ended: Bools, strata: Ints) -> Floats:
     """Each run's score among its stratum; they sum to 0 within each."""
     scores = np.zeros(len(seconds))
-    order = np.lexsort((~ended, seconds, strata))
+    order = _by_duration(seconds, ended)
+    order = order[by_number(strata[order])]
     bounds = np.flatnonzero(np.diff(strata[order])) + 1
     for rows in np.split(order, bounds):
         if len(rows) > 1:
@@ -33,12 +34,38 @@ def slowness(seconds: Floats, ended: Bools, strata: Ints) -> Floats:
     return scores
 
 
+def _by_duration(seconds: Floats, ended: Bools) -> Ints:
+    """By duration, then those that have ended first; what is equal stays in its order."""
+    order = np.concatenate([np.flatnonzero(ended), np.flatnonzero(~ended)])
+    return order[seconds[order].argsort(kind="stable")]
+
+
+def by_number(codes: Ints) -> Ints:
+    """The places of numbers from 0 in ascending order, equal ones in theirs.
+
+    Those of 16 bits are sorted by counting, in a tenth of the time.
+    """
+    small = int(codes.max(initial=0)) < 2**16
+    return (codes.astype(np.uint16) if small else codes).argsort(kind="stable")
+
+
 def survival(seconds: Floats, ended: Bools) -> tuple[Floats, Floats]:
-    """Distinct durations, ascending, and the share of runs that take longer (Kaplan-Meier)."""
-    times, first = np.unique(seconds, return_index=True)
+    """Distinct durations, ascending, and the share of runs that take longer (Kaplan-Meier).
+
+    Args:
+        seconds: ascending.
+    """
+    first = np.flatnonzero(_first(seconds))
     ended_then = np.add.reduceat(ended.astype(np.float64), first)
     at_risk = len(seconds) - first
-    return times, np.cumprod(1 - ended_then / at_risk, dtype=np.float64)
+    return seconds[first], np.cumprod(1 - ended_then / at_risk, dtype=np.float64)
+
+
+def _first(values: Floats) -> Bools:
+    """Of ascending values, which are the first of their like."""
+    found = np.ones(len(values), dtype=bool)
+    np.not_equal(values[1:], values[:-1], out=found[1:])
+    return found
 
 
 def quantile(seconds: Floats, ended: Bools, share: float) -> float | None:
@@ -47,7 +74,7 @@ def quantile(seconds: Floats, ended: Bools, share: float) -> float | None:
         return None
     if ended.all():
         return float(np.quantile(seconds, share))
-    order = np.lexsort((~ended, seconds))
+    order = _by_duration(seconds, ended)
     times, longer = survival(seconds[order], ended[order])
     reached = np.flatnonzero(longer <= 1 - share + 1e-12)
     return float(times[reached[0]]) if len(reached) else None
@@ -55,8 +82,8 @@ def quantile(seconds: Floats, ended: Bools, share: float) -> float | None:
 
 def _peto(seconds: Floats, ended: Bools) -> Floats:
     """Scores of one stratum, given sorted."""
-    times, longer = survival(seconds, ended)
-    at = np.searchsorted(times, seconds)
+    _, longer = survival(seconds, ended)
+    at = np.cumsum(_first(seconds)) - 1
     before = np.concatenate(([1.0], longer))[at]
     return np.where(ended, 1 - before - longer[at], 1 - longer[at])
 

@@ -111,6 +111,8 @@ class Table:
 
     def chosen(self, kept: Bools) -> Table:
         """Some of the runs."""
+        if kept.all():
+            return self
         rows = np.flatnonzero(kept)
         return Table(
             np.asarray(self.ids, dtype=object)[rows],

@@ -1,52 +1,37 @@
-"""Finds run spans in OTLP JSON without decoding the rest: a search through the bytes.
-
-A file has twenty-five spans to a run, and only one is asked for. Where a line is written as the
-exporters write it (no spaces, ids before the name), the bytes that open a span and tell its name
-stand together, and JSON lets them stand nowhere else: inside a text its quotes are escaped. Any
-other line is decoded as a whole.
-"""
+"""Finds run spans in OTLP JSON, and where the spans stand that tell of other runs."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any, BinaryIO, cast
+from io import RawIOBase
+from typing import BinaryIO
 
 from gentrace.core import names, otlp
 from gentrace.core.spans import Span
-from gentrace.sources.index import quick
-from gentrace.sources.index.quick import Fields
+from gentrace.sources.index import typed
+from gentrace.sources.index.fields import Fields, from_head, from_span
+from gentrace.sources.index.typed import SpanHead
 
-TELLING = (
-    names.CREATE_GENERATION,
-    names.ENQUEUE_PREFIX + names.PROCESS_GENERATION,
-    names.PROCESS_GENERATION,
-    names.ACCOUNT_SELECT,
-    names.ACCOUNT_CREDITS,
-    names.PROVIDER_EXECUTE,
-    names.PROVIDER_POLL,
-    names.PROVIDER_WAIT,
-    names.STATUS_CHANGE,
-    names.FINISH,
+TELLING = frozenset(
+    {
+        names.CREATE_GENERATION,
+        names.ENQUEUE_PREFIX + names.PROCESS_GENERATION,
+        names.PROCESS_GENERATION,
+        names.ACCOUNT_SELECT,
+        names.ACCOUNT_CREDITS,
+        names.PROVIDER_EXECUTE,
+        names.PROVIDER_POLL,
+        names.PROVIDER_WAIT,
+        names.STATUS_CHANGE,
+        names.FINISH,
+    }
 )
 """Spans that tell of a run which has no run span (yet): where it is, and how it ended."""
 
-_BLOCK = 8 * 1024 * 1024
-_BRACE = ord("}")
-_USUAL = b'{"resourceSpans":[{"'
-_NAMES = b"|".join(re.escape(name.encode()) for name in (names.RUN, *TELLING))
-_OPENING = re.compile(
-    rb'\{"traceId":"([0-9a-f]{32})","spanId":"[0-9a-f]{16}",(?:"traceState":"[^"\\]*",)?'
-    rb'(?:"parentSpanId":"[0-9a-f]*",)?(?:"flags":\d+,)?"name":"(' + _NAMES + rb')"'
-)
-_COUNTED = tuple(f'"name":"{name}"'.encode() for name in (names.RUN, names.CREATE_GENERATION))
-_SPAN_BYTES = 8 * 1024
-_decode = json.JSONDecoder().raw_decode
-
-Raw = Mapping[str, Any]
+BLOCK = 4 * 1024 * 1024
+_BAD = (ValueError, TypeError, RecursionError)
 
 
 @dataclass(slots=True)
@@ -55,119 +40,124 @@ class Seen:
 
     Attributes:
         runs: the run spans.
-        telling: trace ids and offsets in the file of spans that tell of a run.
-        decoded: such spans, of lines that had to be decoded as a whole.
+        telling: trace ids of spans that tell of runs without a run span in the block.
+        lines: where in the file the line of each of these begins.
+        places: which span of its line each is; below 0 where the line had to be decoded as a whole.
         read_to: up to where the file is read; a last line that is not whole comes later.
         damaged: lines and spans that could not be understood.
     """
 
     runs: list[Fields] = field(default_factory=list[Fields])
-    telling: list[tuple[bytes, int]] = field(default_factory=list[tuple[bytes, int]])
-    decoded: list[Span] = field(default_factory=list[Span])
+    telling: list[str] = field(default_factory=list[str])
+    lines: list[int] = field(default_factory=list[int])
+    places: list[int] = field(default_factory=list[int])
     read_to: int = 0
     damaged: int = 0
 
 
-def scan(handle: BinaryIO, start: int) -> Iterator[Seen]:
-    """Reads a file from ``start``, a block of whole lines at a time."""
+def scan(handle: RawIOBase, start: int, block: int = BLOCK) -> Iterator[Seen]:
+    """Reads a file from ``start``, a block of whole lines at a time; longer lines as they are.
+
+    What a block holds stands in memory that the next one takes: it is to be used before.
+    """
     handle.seek(start)
-    rest, at = b"", start
-    while block := handle.read(_BLOCK):
-        lines = rest + block
-        end = lines.rfind(b"\n") + 1
-        rest = lines[end:]
+    buffer, held, at = bytearray(block), 0, start
+    while size := handle.readinto(memoryview(buffer)[held:]):
+        filled = held + size
+        end = buffer.rfind(b"\n", held, filled) + 1
         if end:
-            yield _block(lines[:end], at)
+            yield _block(buffer, end, at)
             at += end
+            held = filled - end
+            buffer[:held] = buffer[end:filled]
+        else:
+            held = filled
+        if held == len(buffer):
+            buffer = buffer + bytearray(held)
+    rest = bytes(memoryview(buffer)[:held])
     if rest.strip() and _is_json(rest):
-        seen = _block(rest + b"\n", at)
-        seen.read_to = at + len(rest)
+        seen = _block(rest + b"\n", held + 1, at)
+        seen.read_to = at + held
         yield seen
 
 
-def span_at(handle: BinaryIO, at: int) -> Span | None:
-    """The span that begins there; None where it cannot be understood."""
+def spans_at(handle: BinaryIO, at: int, places: Sequence[int]) -> Iterator[Span]:
+    """Those spans of the line that begins there, as :attr:`Seen.places` names them.
+
+    What cannot be understood, or is no longer there, is left out.
+    """
     handle.seek(at)
-    raw = _object(handle.read(_SPAN_BYTES), 0)
-    if raw is None:
-        handle.seek(at)
-        raw = _object(handle.readline(), 0)
+    line = handle.readline()
     try:
-        return otlp.span(raw, {}) if raw is not None else None
-    except (ValueError, TypeError, RecursionError):
-        return None
+        if places[0] < 0:
+            spans, _ = otlp.decode(json.loads(line))
+            yield from (spans[-1 - place] for place in places if -place <= len(spans))
+            return
+        raw = typed.raw_spans(line)
+    except typed.UNFIT:
+        return
+    for place in places:
+        try:
+            yield otlp.span(json.loads(bytes(raw[place])), {})
+        except (*_BAD, IndexError):
+            continue
 
 
-def _block(lines: bytes, at: int) -> Seen:
-    """The finds of whole lines that begin at ``at`` in the file."""
-    seen = Seen(read_to=at + len(lines))
-    bounds: list[int] = [0]
-    usual = True
-    while (start := bounds[-1]) < len(lines):
-        end = lines.index(b"\n", start)
-        usual = usual and lines.startswith(_USUAL, start) and lines[end - 1] == _BRACE
-        bounds.append(end + 1)
-    if usual and _quickly(lines, at, seen):
-        return seen
-    for start, end in pairwise(bounds):
-        line = lines[start:end]
-        likely = line.startswith(_USUAL) and line.endswith(b"}\n")
-        if line.strip() and not (likely and _quickly(line, at + start, seen)):
-            _wholly(line, seen)
+def _block(lines: bytes | bytearray, size: int, at: int) -> Seen:
+    """The finds of whole lines, ``size`` bytes that begin at ``at`` in the file."""
+    seen = Seen(read_to=at + size)
+    view = memoryview(lines)
+    known: set[str] = set()
+    start = 0
+    while start < size:
+        end = lines.index(b"\n", start, size) + 1
+        line = view[start:end]
+        try:
+            spans = typed.heads(line)
+        except typed.UNFIT:
+            if bytes(line).strip():
+                _wholly(line, at + start, seen, known)
+        else:
+            _take(spans, at + start, seen, known)
+        start = end
+    kept = [n for n, trace in enumerate(seen.telling) if trace not in known]
+    seen.telling = [seen.telling[n] for n in kept]
+    seen.lines, seen.places = ([of[n] for n in kept] for of in (seen.lines, seen.places))
     return seen
 
 
-def _quickly(lines: bytes, at: int, seen: Seen) -> bool:
-    """Takes what the bytes tell; False, and nothing taken, where they are laid out otherwise."""
-    own, create = (name.encode() for name in (names.RUN, names.CREATE_GENERATION))
-    starts: list[int] = []
-    telling: list[tuple[bytes, int]] = []
-    created = 0
-    for match in _OPENING.finditer(lines):
-        name = match[2]
-        if name == own:
-            starts.append(match.start())
-        else:
-            created += name == create
-            telling.append((match[1], at + match.start()))
-    if [len(starts), created] != [lines.count(text) for text in _COUNTED]:
-        return False
-    seen.telling += telling
-    for start in starts:
-        fields = quick.from_bytes(lines, start)
-        if fields is None:
-            raw = _object(lines, start)
-            fields = quick.from_object(raw) if raw is not None else None
-        if fields is None:
-            seen.damaged += 1
-        else:
-            seen.runs.append(fields)
-    return True
+def _take(spans: Sequence[SpanHead], at: int, seen: Seen, known: set[str]) -> None:
+    """A line as its writers lay it out."""
+    for span in spans:
+        if span.name == names.RUN:
+            try:
+                seen.runs.append(from_head(span))
+                known.add(span.trace_id)
+            except _BAD:
+                seen.damaged += 1
+    for place, span in enumerate(spans):
+        if span.trace_id not in known and span.name in TELLING:
+            seen.telling.append(span.trace_id)
+            seen.lines.append(at)
+            seen.places.append(place)
 
 
-def _object(text: bytes, at: int) -> Raw | None:
-    """The JSON object that begins there, which is seldom longer than a few KiB."""
-    for length in (_SPAN_BYTES, 32 * _SPAN_BYTES, len(text)):
-        try:
-            found, _ = _decode(text[at : at + length].decode("utf-8", "replace"))
-        except (ValueError, RecursionError):
-            if at + length >= len(text):
-                return None
-            continue
-        return cast(Raw, found) if isinstance(found, dict) else None
-    return None
-
-
-def _wholly(line: bytes, seen: Seen) -> None:
+def _wholly(line: memoryview, at: int, seen: Seen, known: set[str]) -> None:
     """A line of another writer, or a damaged one."""
     try:
-        spans, damaged = otlp.decode(json.loads(line))
+        spans, damaged = otlp.decode(json.loads(bytes(line)))
     except (ValueError, RecursionError):
         seen.damaged += 1
         return
     seen.damaged += damaged
-    seen.runs += [quick.from_span(span) for span in spans if span.name == names.RUN]
-    seen.decoded += [span for span in spans if span.name in TELLING]
+    for place, span in enumerate(spans):
+        if span.name == names.RUN:
+            seen.runs.append(from_span(span))
+            known.add(span.trace_id)
+        elif span.name in TELLING:
+            seen.telling.append(span.trace_id)
+            seen.lines.append(at)
+            seen.places.append(-1 - place)
 
 
 def _is_json(line: bytes) -> bool:

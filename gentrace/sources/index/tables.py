@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from itertools import islice
 from typing import Any
 
 import duckdb
@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 
 from gentrace.core import names
 from gentrace.core.spans import Event, Span
-from gentrace.sources.index.quick import OWN, Fields, Pair, value
+from gentrace.sources.index.fields import Fields, number, text
 
-VERSION = 1
+VERSION = 2
+OWN = frozenset({names.GENERATION_HASH, names.PROVIDER_JOB_ID, names.SUBMISSION_ID})
+"""What no two runs have in common."""
+TIMES = {name: place for place, name in enumerate(names.TIMES.values())}
 _AT_ONCE = 10_000
-_ID, _RUN = names.GENERATION_ID.encode(), names.GENERATION_RUN.encode()
-_TIMES = {name.encode(): place for place, name in enumerate(names.TIMES.values())}
-_COLUMNS = ", ".join(f"t{place} DOUBLE" for place in _TIMES.values())
+_PAIR = ("name", "value")
+_COLUMNS = ", ".join(f"t{place} DOUBLE" for place in TIMES.values())
 SCHEMA = f"""
 CREATE TABLE about (version INTEGER, place VARCHAR);
 CREATE TABLE files (id INTEGER, path VARCHAR, inode BIGINT, head VARCHAR, head_size INTEGER,
@@ -37,6 +39,7 @@ NEWEST = """
         = 1
 """
 """A run span may be written twice, by processes that know more or less of it."""
+_TWICE = "SELECT 1 FROM runs GROUP BY hi, lo, span HAVING count(*) > 1 LIMIT 1"
 
 
 @dataclass(frozen=True)
@@ -71,47 +74,70 @@ class Writer:
         self._key = int(last) + 1
         self._rows: list[tuple[Any, ...]] = []
         self._times: list[list[float]] = []
-        self._pairs: list[tuple[int, int, int]] = []
-        self._codes: dict[Pair, tuple[int, int]] = {}
+        self._attributes: list[int] = []  # of all rows, as places among self._pairs
+        self._pairs: list[tuple[int, int]] = [(-1, -1)]
+        self._known: dict[str, dict[bytes, int]] = {}
 
     def run(self, run: Fields, file: int) -> None:
         """A run span."""
-        codes, key = self._codes, self._key
-        times = [0.0] * len(_TIMES)
-        generation, number = "", 1
+        known, attributes = self._known, self._attributes
+        before = len(attributes)
+        times = [0.0] * len(TIMES)
+        generation, which = "", 1
         for pair in run.pairs:
-            code = codes.get(pair)
-            if code is not None:
-                self._pairs.append((key, *code))
-                continue
-            name, text = pair[0], value(pair)
-            place = _TIMES.get(name)
-            if place is not None:
-                times[place] = _number(text)
-            elif name == _ID:
-                generation = text.decode("utf-8", "replace")
-            elif name == _RUN:
-                number = int(_number(text))
-            elif text and name not in OWN:
-                code = codes[pair] = (self._code(name), self._code(text))
-                self._pairs.append((key, *code))
+            name = pair.key
+            values = known.get(name)
+            if values is None:
+                if (place := TIMES.get(name)) is not None:
+                    times[place] = number(pair.value)
+                    continue
+                if name == names.GENERATION_ID:
+                    generation = text(pair.value)
+                    continue
+                if name == names.GENERATION_RUN:
+                    which = int(number(pair.value))
+                    continue
+                if name in OWN:
+                    continue
+                values = known[name] = {}
+            value = bytes(pair.value)
+            found = values.get(value)
+            if found is None:
+                found = values[value] = self._pair(name, text(value))
+            if found:
+                attributes.append(found)
         low = run.trace & 0xFFFFFFFFFFFFFFFF
-        self._rows.append((key, file, run.trace >> 64, low, run.span, generation, number,
-                           run.start_ns, run.end_ns, len(run.pairs)))  # fmt: skip
+        self._rows.append((self._key, file, run.trace >> 64, low, run.span, generation, which,
+                           run.start_ns, run.end_ns, len(run.pairs),
+                           len(attributes) - before))  # fmt: skip
         self._times.append(times)
         self._key += 1
         if len(self._rows) >= _AT_ONCE:
             self.flush()
 
-    def _code(self, text: bytes) -> int:
-        return self._words.setdefault(text.decode("utf-8", "replace"), len(self._words))
+    def _pair(self, name: str, told: str) -> int:
+        """The place of a name and a value among those known; 0 where there is no value."""
+        if not told:
+            return 0
+        self._pairs.append((self._code(name), self._code(told)))
+        return len(self._pairs) - 1
+
+    def _code(self, word: str) -> int:
+        return self._words.setdefault(word, len(self._words))
 
     def telling(self, spans: Iterable[Span], file: int) -> None:
         """Other spans of runs, kept until their run span comes."""
-        rows = [(file, int(s.trace_id[:16], 16), int(s.trace_id[16:], 16), _text(s)) for s in spans]
+        kinds = (np.int32, np.uint64, np.uint64, object)
+        rows = ((file, int(s.trace_id[:16], 16), int(s.trace_id[16:], 16), _text(s)) for s in spans)
+        while some := [*islice(rows, _AT_ONCE)]:
+            self._insert("spans", ("file", "hi", "lo", "span"), some, kinds)
+
+    def files(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Files, in the place of what was known of them."""
         if rows:
-            kinds = (np.int32, np.uint64, np.uint64, object)
-            self._insert("spans", ("file", "hi", "lo", "span"), rows, kinds)
+            self.db.execute("DELETE FROM files WHERE id IN ?", [[row[0] for row in rows]])
+            kinds = (np.int32, object, np.int64, object, np.int32, np.int64, np.int64, np.int32)
+            self._insert("files", [f"c{n}" for n in range(len(kinds))], rows, kinds)
 
     def flush(self) -> None:
         """Everything given so far is in the tables."""
@@ -122,12 +148,15 @@ class Writer:
                       for place, kind in enumerate(kinds)}  # fmt: skip
             spent = np.array(self._times)
             arrays |= {
-                f"t{place}": np.ascontiguousarray(spent[:, place]) for place in _TIMES.values()
+                f"t{place}": np.ascontiguousarray(spent[:, place]) for place in TIMES.values()
             }
             self._from(arrays, "runs")
-            pairs = np.array(self._pairs, dtype=np.int32).reshape(-1, 3)
-            self._from({f"c{n}": np.ascontiguousarray(pairs[:, n]) for n in range(3)}, "attributes")
-            self._rows, self._times, self._pairs = [], [], []
+            keys, sizes = (np.array([row[at] for row in self._rows], np.int32) for at in (0, -1))
+            codes = np.array(self._pairs, np.int32)[np.array(self._attributes, np.int64)]
+            given = {"key": np.repeat(keys, sizes)}
+            given |= {name: np.ascontiguousarray(codes[:, n]) for n, name in enumerate(_PAIR)}
+            self._from(given, "attributes")
+            self._rows, self._times, self._attributes = [], [], []
         fresh = [*self._words.items()][self._told :]
         if fresh:
             self._insert("words", ("code", "word"), [(c, w) for w, c in fresh], (np.int32, object))
@@ -148,7 +177,8 @@ class Writer:
 
 def columns(db: duckdb.DuckDBPyConnection) -> RunColumns:
     """Every run span, of those written twice the fullest."""
-    found = db.execute(f"FROM ({NEWEST}) ORDER BY start_ns, hi, lo").fetchnumpy()
+    runs = f"({NEWEST})" if db.execute(_TWICE).fetchone() else "runs"
+    found = db.execute(f"FROM {runs} ORDER BY start_ns, hi, lo").fetchnumpy()
     keys = found["key"].astype(np.int64)
     pairs = db.execute("FROM attributes").fetchnumpy()
     places = np.full(int(keys.max(initial=-1)) + 2, -1, dtype=np.int64)
@@ -173,17 +203,8 @@ def spans(db: duckdb.DuckDBPyConnection) -> Iterable[Span]:
     """The spans kept of runs without a run span."""
     reader = db.execute("SELECT hi, lo, span FROM spans")
     while rows := reader.fetchmany(5_000):
-        for high, low, text in rows:
-            yield _span(f"{high:016x}{low:016x}", json.loads(text))
-
-
-def _number(text: bytes) -> float:
-    """0 where it is none: one odd attribute costs no run."""
-    try:
-        found = float(text)
-    except ValueError:
-        return 0.0
-    return found if isfinite(found) else 0.0
+        for high, low, told in rows:
+            yield _span(f"{high:016x}{low:016x}", json.loads(told))
 
 
 def _array(values: Sequence[Any], kind: Any) -> NDArray[Any]:

@@ -1,0 +1,88 @@
+"""What the index keeps of a run span, from either way of decoding it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import Any, NamedTuple
+
+from msgspec import Raw
+from msgspec.json import encode
+
+from gentrace.core import otlp
+from gentrace.core.spans import Span, plain
+from gentrace.sources.index import typed
+from gentrace.sources.index.typed import Buffer, Pair, SpanHead
+
+
+class Fields(NamedTuple):
+    """A run span.
+
+    Attributes:
+        pairs: its attributes; :func:`text` reads their values.
+    """
+
+    trace: int
+    span: int
+    start_ns: int
+    end_ns: int
+    pairs: Sequence[Pair]
+
+
+def from_head(span: SpanHead) -> Fields:
+    """Those of a span that is decoded so far.
+
+    Raises:
+        ValueError or TypeError: it cannot be understood.
+    """
+    given = span.attributes or Raw(b"[]")
+    try:
+        pairs = typed.pairs(given)
+    except typed.UNFIT:
+        pairs = _pairs(otlp.attributes({"attributes": json.loads(bytes(given))}))
+    return Fields(
+        int(otlp.identifier(span.trace_id, 16), 16),
+        int(otlp.identifier(span.span_id, 8), 16),
+        otlp.time_ns(span.start_time_unix_nano or 0),
+        otlp.time_ns(span.end_time_unix_nano or 0),
+        pairs,
+    )
+
+
+def from_span(span: Span) -> Fields:
+    """The same of a decoded span."""
+    ids = int(span.trace_id, 16), int(span.span_id, 16)
+    return Fields(*ids, span.start_ns, span.end_ns, _pairs(span.attributes))
+
+
+def text(value: Buffer) -> str:
+    """An attribute's value as text; empty where it has none, or none that can be understood."""
+    try:
+        told = typed.value(value)
+    except (ValueError, TypeError, RecursionError):
+        return ""
+    return "" if told is None else _whole(plain(told))
+
+
+def number(value: Buffer) -> float:
+    """An attribute's value as a number; 0 where it is none: one odd attribute costs no run."""
+    try:
+        found = float(typed.value(value))
+    except (ValueError, TypeError, RecursionError):
+        return 0.0
+    return found if isfinite(found) else 0.0
+
+
+def _pairs(attributes: Mapping[str, Any]) -> list[Pair]:
+    """Decoded attributes once more as they stand in a line."""
+    return [
+        Pair(_whole(name), Raw(encode({"stringValue": _whole(plain(told))})))
+        for name, told in attributes.items()
+        if told is not None
+    ]
+
+
+def _whole(told: str) -> str:
+    """Without halves of characters, which JSON can spell and nothing can store."""
+    return told.encode("utf-8", "replace").decode()
