@@ -24,6 +24,10 @@ def is_outage(exc: Exception) -> bool:
     return isinstance(exc, (*away, exceptions.ReadOnlyError, exceptions.OutOfMemoryError))
 
 
+class NoRedis(ConnectionError):
+    """No Redis is known: the host made no pool yet, and no variable names one."""
+
+
 class Connection:
     """One connection to the Redis of the moment; used on the store's thread, looked at by all.
 
@@ -76,10 +80,11 @@ class Connection:
         if isinstance(exc, exceptions.OutOfMemoryError):
             self._say_full()
             return True
+        said = f"the run store in Redis does not answer ({type(exc).__name__})"
+        if isinstance(exc, NoRedis):
+            said = "no Redis is known for the run store (GENTRACE_REDIS_URL names one)"
         notices.say_once(
-            "store",
-            f"the run store in Redis does not answer ({type(exc).__name__}); "
-            "polls and API calls may be missing from traces until it does",
+            "store", f"{said}; until then polls and API calls may be missing from traces"
         )
         return True
 

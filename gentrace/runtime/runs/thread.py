@@ -17,7 +17,7 @@ from typing import Any
 
 from gentrace.runtime import notices
 from gentrace.runtime.runs.change import Change
-from gentrace.runtime.runs.connection import PAUSE_S, Connection, Where, is_outage
+from gentrace.runtime.runs.connection import PAUSE_S, Connection, NoRedis, Where, is_outage
 
 MAX_WAITING = 10_000
 GATHER_S = 0.1
@@ -277,7 +277,7 @@ class StoreThread:
         try:
             client = self.connection.client()
             if client is None:
-                raise ConnectionError("there is no Redis")
+                raise NoRedis
             if self.connection.too_full(client):
                 self.drop(generation_id, len(changes))
                 return

@@ -195,6 +195,17 @@ def test_an_address_that_is_none_is_said_once(
     assert capsys.readouterr().err.count("does not answer (ConnectionError)") == 1
 
 
+def test_that_no_redis_is_known_is_said_once(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = make(None)
+    kept.tell("7", 1, urgent=True)
+    eventually(lambda: kept.thread.connection.paused)
+    said = capsys.readouterr().err
+    assert said.count("no Redis is known") == 1
+    assert "does not answer" not in said
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_has_a_thread_of_its_own(make: Make) -> None:
     kept = make()
