@@ -161,7 +161,7 @@ def _object(text: bytes, at: int) -> Raw | None:
 def _wholly(line: bytes, seen: Seen) -> None:
     """A line of another writer, or a damaged one."""
     try:
-        spans, damaged = otlp.decode(json.loads(line))
+        spans, damaged = otlp.decode(otlp.parse(line))
     except (ValueError, RecursionError):
         seen.damaged += 1
         return
@@ -172,7 +172,7 @@ def _wholly(line: bytes, seen: Seen) -> None:
 
 def _is_json(line: bytes) -> bool:
     try:
-        json.loads(line)
+        otlp.parse(line)
     except (ValueError, RecursionError):
         return False
     return True

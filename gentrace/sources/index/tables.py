@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import duckdb
@@ -13,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gentrace.core import names
-from gentrace.core.spans import Event, Span
+from gentrace.core.spans import Event, Link, Span
+from gentrace.core.times import LONGEST_S
 from gentrace.sources.index.quick import OWN, Fields, Pair, value
 
-VERSION = 1
+VERSION = 2
 _AT_ONCE = 10_000
 _ID, _RUN = names.GENERATION_ID.encode(), names.GENERATION_RUN.encode()
 _TIMES = {name.encode(): place for place, name in enumerate(names.TIMES.values())}
@@ -37,6 +37,9 @@ NEWEST = """
         = 1
 """
 """A run span may be written twice, by processes that know more or less of it."""
+REPEATED = (
+    "SELECT count(*) - (SELECT count(*) FROM (SELECT DISTINCT hi, lo, span FROM runs)) FROM runs"
+)
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class Writer:
             elif name == _ID:
                 generation = text.decode("utf-8", "replace")
             elif name == _RUN:
-                number = int(_number(text))
+                number = int(_number(text)) or 1
             elif text and name not in OWN:
                 code = codes[pair] = (self._code(name), self._code(text))
                 self._pairs.append((key, *code))
@@ -178,12 +181,12 @@ def spans(db: duckdb.DuckDBPyConnection) -> Iterable[Span]:
 
 
 def _number(text: bytes) -> float:
-    """0 where it is none: one odd attribute costs no run."""
+    """0 where it is none, or no duration that can be: one odd attribute costs no run."""
     try:
         found = float(text)
     except ValueError:
         return 0.0
-    return found if isfinite(found) else 0.0
+    return found if 0 <= found <= LONGEST_S else 0.0
 
 
 def _array(values: Sequence[Any], kind: Any) -> NDArray[Any]:
@@ -193,13 +196,16 @@ def _array(values: Sequence[Any], kind: Any) -> NDArray[Any]:
 def _text(span: Span) -> str:
     events = [(e.name, e.at_ns, dict(e.attributes)) for e in span.events]
     told = (span.span_id, span.parent_id, span.name, span.kind, span.start_ns, span.end_ns,
-            dict(span.attributes), span.status, span.status_message, events)  # fmt: skip
+            dict(span.attributes), span.status, span.status_message, events,
+            [(link.trace_id, link.span_id) for link in span.links])  # fmt: skip
     return json.dumps(told, separators=(",", ":"), default=str)
 
 
 def _span(trace_id: str, told: Sequence[Any]) -> Span:
-    span_id, parent_id, name, kind, start_ns, end_ns, attributes, status, message, events = told
+    span_id, parent_id, name, kind, start_ns, end_ns, attributes, status, message, *more = told
+    events, links = more
     return Span(
         trace_id, span_id, parent_id, name, kind, start_ns, end_ns, attributes,
-        tuple(Event(*event) for event in events), status=status, status_message=message,
+        tuple(Event(*event) for event in events), tuple(Link(*link) for link in links),
+        status=status, status_message=message,
     )  # fmt: skip
