@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from gentrace.analysis.runs import Run
+from gentrace.core import names
 from gentrace.core.errors import UsageError
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 
 
-def moment_ns(text: str, now_ns: int | None = None) -> int:
+def moment_ns(text: str, now_ns: int | None = None, option: str = "--since") -> int:
     """Unix ns of a moment: ago (30m, 2h, 1d) or ISO-8601 (local time where it names no zone).
+
+    Args:
+        option: what the user gave it to.
 
     Raises:
         UsageError: it is neither.
@@ -31,7 +36,7 @@ def moment_ns(text: str, now_ns: int | None = None) -> int:
         return max(0, round(at.astimezone(UTC).timestamp() * 1e6) * 1_000)
     except (ValueError, OverflowError, OSError):
         raise UsageError(
-            f"--since {text!r}: give a time ago (30m, 2h, 1d) or a date and time such as "
+            f"{option} {text!r}: give a time ago (30m, 2h, 1d) or a date and time such as "
             "2026-07-02 or 2026-07-02T14:30"
         ) from None
 
@@ -82,6 +87,20 @@ class Filter:
         kind = run.error_type or ""
         told = (run.error_code or "", kind, kind.rpartition(".")[2])
         return any(value and fnmatchcase(value.lower(), pattern) for value in told)
+
+
+def unknown(name: str, others: Iterable[str] = ()) -> str:
+    """What to say of an attribute that no run has.
+
+    Args:
+        others: attributes that some run has.
+    """
+    known = [*others, *names.ATTRIBUTES]
+    near = get_close_matches(name, known, 1) or [
+        each for each in known if each.endswith(f".{name}")
+    ]
+    meant = f"; was {near[0]} meant?" if near else ""
+    return f"no run has an attribute {name}{meant}"
 
 
 def condition(text: str) -> tuple[str, str]:

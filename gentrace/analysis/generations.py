@@ -28,11 +28,13 @@ class Listing:
     Attributes:
         truncated: there were more than were asked for, or than the source gave.
         matching: how many fulfilled the conditions.
+        unknown: attributes that were asked for and that no run has.
     """
 
     runs: Sequence[Run]
     truncated: bool
     matching: int
+    unknown: Sequence[str] = ()
 
 
 def listing(source: Source, wanted: Filter, limit: int = 0, routes: Iterable[str] = ()) -> Listing:
@@ -45,10 +47,13 @@ def listing(source: Source, wanted: Filter, limit: int = 0, routes: Iterable[str
         routes: the profile's routes, see :func:`gentrace.analysis.grouping.runs`.
     """
     found = source.traces(Window(wanted.since_ns))
-    chosen = [run for run in runs(found.traces, routes) if wanted.passes(run)]
+    every = runs(found.traces, routes)
+    chosen = [run for run in every if wanted.passes(run)]
     chosen.reverse()
     kept = chosen[:limit] if limit else chosen
-    return Listing(kept, found.truncated or len(kept) < len(chosen), len(chosen))
+    asked = [] if chosen or not every else [name for name, _ in wanted.where]
+    unknown = [name for name in asked if not any(run.values(name) for run in every)]
+    return Listing(kept, found.truncated or len(kept) < len(chosen), len(chosen), unknown)
 
 
 def find(source: Source, asked: str, routes: Iterable[str] = ()) -> list[Run]:

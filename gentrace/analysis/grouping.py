@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from gentrace.analysis.parts import Parts
 from gentrace.analysis.runs import Run
 from gentrace.core import names
 from gentrace.core.spans import Span, Trace
 
+_LONGEST_NUMBER = 9  # digits of a run's number
 
-def runs(traces: Iterable[Trace], routes: Iterable[str] = ()) -> list[Run]:
+
+def runs(
+    traces: Iterable[Trace], routes: Iterable[str] = (), elsewhere: Iterable[str] = ()
+) -> list[Run]:
     """The runs in these traces, oldest first, and the requests that made none.
 
     Args:
         traces: whole traces.
         routes: the profile's routes; a request on another one that failed is no generation's.
+        elsewhere: generations whose runs are in other traces than these.
     """
     known = frozenset(routes)
     found = [run for trace in traces for run in _of_trace(trace, known)]
     found.sort(key=lambda run: (run.start_ns, run.trace_id))
-    own = {run.id for run in found if run.parts.of_a_run}
+    own = {*elsewhere, *(run.id for run in found if run.parts.of_a_run)}
     return _numbered([run for run in found if run.parts.of_a_run or not _of_another(run, own)])
 
 
-def _of_another(run: Run, own: set[str | None]) -> bool:
+def _of_another(run: Run, own: Set[str | None]) -> bool:
     """Whether spans without a life of their own were made for a run that is in another trace."""
     return run.id is not None and (run.id in own or any(s.links for s in run.parts.spans))
 
@@ -64,7 +69,8 @@ def _numbered(found: list[Run]) -> list[Run]:
     numbered: list[Run] = []
     for run in found:
         told = run.parts.first(names.GENERATION_RUN)
-        number = int(told) if told and told.isdecimal() else last.get(run.id, 0) + 1
+        sound = told and told.isdecimal() and len(told) <= _LONGEST_NUMBER
+        number = int(told) if told and sound else last.get(run.id, 0) + 1
         last[run.id] = number
         numbered.append(run.as_number(1 if run.id is None else number))
     return numbered

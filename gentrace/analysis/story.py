@@ -12,18 +12,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gentrace.analysis.critical import CriticalPath, Piece, every
+from gentrace.analysis.remarks import skewed
 from gentrace.analysis.runs import Run
 from gentrace.analysis.stretches import Disagreement, Stretch, disagreements, stretches
 from gentrace.analysis.tree import Node, build
 from gentrace.core import names
-from gentrace.core.spans import Span
+from gentrace.core.spans import Span, depths
 from gentrace.core.times import State
 
 BETWEEN = " > "
 GAP = "gap: "
 CLOCK = "clock"
 _SPANS_MISSING = "spans missing"
-_CLOCKS_AGREE_NS = 1_000_000
 _DEEPEST = 150
 
 
@@ -119,28 +119,19 @@ def story(run: Run) -> Story:
         pieces = CriticalPath(roots).between(start_ns, start_ns + total_ns)
         known = [] if unlike else when
         steps = [step for piece in pieces for step in _steps(piece, paths, known)]
-    return Story(run, roots, paths, steps, when, bare, _skewed(spans), unlike)
+    return Story(run, roots, paths, steps, when, bare, skewed(spans), unlike)
 
 
 def _shallow(spans: Sequence[Span]) -> list[Span]:
     """The spans; those nested deeper than any program nests hang under the last that is not."""
     parents = {span.span_id: span.parent_id for span in spans}
-    depths: dict[str, int] = {}
-    for span_id in parents:
-        way: dict[str, None] = {}
-        while span_id in parents and span_id not in depths and span_id not in way:
-            way[span_id] = None
-            span_id = parents[span_id]
-        depth = depths.get(span_id, 0)
-        for each in reversed(way):
-            depth += 1
-            depths[each] = depth
-    if max(depths.values(), default=0) <= _DEEPEST:
+    below = depths(parents)
+    if max(below.values(), default=0) <= _DEEPEST:
         return list(spans)
     kept: list[Span] = []
     for span in spans:
         parent_id = span.parent_id
-        while depths.get(parent_id, 0) >= _DEEPEST:
+        while below.get(parent_id, 0) >= _DEEPEST:
             parent_id = parents[parent_id]
         kept.append(span if parent_id == span.parent_id else replace(span, parent_id=parent_id))
     return kept
@@ -182,15 +173,3 @@ def _steps(piece: Piece, paths: Mapping[str, str], when: Sequence[Stretch]) -> I
             cursor = until_ns
     if cursor < piece.end_ns:
         yield Step(cursor, piece.end_ns, GAP + _SPANS_MISSING, None)
-
-
-def _skewed(spans: Sequence[Span]) -> int:
-    """How many spans start before their parent of another process: their clocks differ."""
-    known = {span.span_id: span for span in spans}
-    pairs = ((known.get(span.parent_id), span) for span in spans)
-    return sum(
-        parent is not None
-        and parent.instance != span.instance
-        and span.start_ns < parent.start_ns - _CLOCKS_AGREE_NS
-        for parent, span in pairs
-    )

@@ -13,7 +13,7 @@ from gentrace.analysis.parts import Parts
 from gentrace.core import names
 from gentrace.core.profile import Profile
 from gentrace.core.spans import Span
-from gentrace.core.times import Event, Kind, State, Times, tally
+from gentrace.core.times import LONGEST_S, Event, Kind, State, Times, tally
 
 _PENDING = Profile(name="", packages=(), targets=()).provider_pending
 _NOT_PUT = frozenset({"leased", "duplicate"})
@@ -52,7 +52,7 @@ def _told(parts: Parts) -> Times | None:
     if run is None:
         return None
     spent = {
-        state: _ns(run.attributes[name])
+        state: span_ns(run.attributes[name])
         for state, name in names.TIMES.items()
         if name in run.attributes
     }
@@ -65,7 +65,7 @@ def _told(parts: Parts) -> Times | None:
         since_ns=run.end_ns,
         start_ns=run.start_ns,
         ended=ended,
-        late=int(run.attributes.get(names.LATE_EVENTS, 0)),
+        late=late if isinstance(late := run.attributes.get(names.LATE_EVENTS), int) else 0,
     )
 
 
@@ -93,7 +93,7 @@ def _queueing(parts: Parts) -> Iterator[Event]:
         # A worker may start the job before the enqueue has returned in the other process.
         started = [j.start_ns for j in parts.jobs if j.start_ns >= enqueue.start_ns]
         at_ns = min([enqueue.last_ns, *started])
-        defer_ns = _ns(enqueue.attributes.get(names.ENQUEUE_DEFER, 0))
+        defer_ns = span_ns(enqueue.attributes.get(names.ENQUEUE_DEFER, 0))
         if defer_ns > 0:
             yield Event(Kind.ENQUEUED, at_ns, wait=_wait(parts, enqueue), due_ns=at_ns + defer_ns)
         else:
@@ -122,7 +122,7 @@ def _jobs(parts: Parts) -> Iterator[Event]:
         if job.open or overtaken:
             continue
         outcome, status = job.text(names.JOB_OUTCOME), job.text(names.JOB_STATUS)
-        defer_ns = _ns(job.attributes.get(names.ENQUEUE_DEFER, 0))
+        defer_ns = span_ns(job.attributes.get(names.ENQUEUE_DEFER, 0))
         if outcome == "retry":
             due_ns = job.end_ns + defer_ns if defer_ns > 0 else 0
             yield Event(Kind.ENQUEUED, job.end_ns, wait=State.RETRY_WAIT, due_ns=due_ns)
@@ -181,6 +181,8 @@ def _read_at(parts: Parts, poll: Span) -> int:
     return min([poll.last_ns, *finishing])
 
 
-def _ns(seconds: Any) -> int:
-    """Nanoseconds of a duration in seconds; 0 where it is no number."""
-    return round(seconds * 1e9) if isinstance(seconds, int | float) else 0
+def span_ns(seconds: Any) -> int:
+    """Nanoseconds of a duration in seconds; 0 where it is none: no number, below 0, endless."""
+    if not isinstance(seconds, int | float) or not 0 <= seconds <= LONGEST_S:
+        return 0
+    return round(seconds * 1e9)

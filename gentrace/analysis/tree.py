@@ -57,10 +57,15 @@ class Node:
     @property
     def end_ns(self) -> int:
         """Where it ends; of a fold, the end of the last call; of an open span, its children's."""
-        if self.fold:
-            return max(span.last_ns for span in self.fold.spans)
-        below = [child.end_ns for child in self.children] if self.span.open else []
-        return max([self.span.last_ns, *below])
+        last_ns = 0
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            members = node.fold.spans if node.fold else (node.span,)
+            last_ns = max(last_ns, *(span.last_ns for span in members))
+            if node.span.open and not node.fold:
+                waiting += node.children
+        return last_ns
 
 
 def build(spans: Sequence[Span], *, fold: bool = True) -> list[Node]:
@@ -94,23 +99,29 @@ def _node(
     reached: set[str],
     fold: bool,
 ) -> Node:
+    """The span with everything below it, however deep."""
     reached.add(span.span_id)
-    node = Node(span, mark=marks.get(span.span_id, ""))
-    folded: dict[str, list[Span]] = defaultdict(list)
-    for child in children.get(span.span_id, ()):
-        library = library_of(child)
-        if child.span_id in reached:
-            continue
-        if fold and library and _plain(child, children):
+    top = Node(span, mark=marks.get(span.span_id, ""))
+    waiting = [top]
+    while waiting:
+        node = waiting.pop()
+        folded: dict[str, list[Span]] = defaultdict(list)
+        for child in children.get(node.span.span_id, ()):
+            if child.span_id in reached:
+                continue
             reached.add(child.span_id)
-            folded[library].append(child)
-        else:
-            node.children.append(_node(child, children, marks, reached, fold))
-    for library, calls in folded.items():
-        busy_ns = sum(call.duration_ns for call in calls)
-        node.children.append(Node(calls[0], fold=Fold(library, calls, busy_ns, _what(calls))))
-    node.children.sort(key=lambda child: child.start_ns)
-    return node
+            library = library_of(child)
+            if fold and library and _plain(child, children):
+                folded[library].append(child)
+                continue
+            below = Node(child, mark=marks.get(child.span_id, ""))
+            node.children.append(below)
+            waiting.append(below)
+        for library, calls in folded.items():
+            busy_ns = sum(call.duration_ns for call in calls)
+            node.children.append(Node(calls[0], fold=Fold(library, calls, busy_ns, _what(calls))))
+        node.children.sort(key=lambda child: child.start_ns)
+    return top
 
 
 def library_of(span: Span) -> str:

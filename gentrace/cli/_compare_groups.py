@@ -9,8 +9,8 @@ from gentrace.analysis import filters
 from gentrace.analysis.compare import ask
 from gentrace.analysis.compare.ask import Side
 from gentrace.analysis.compare.model import GroupComparison
-from gentrace.cli.common import SWITCH_ON, say_notes
-from gentrace.core.errors import SourceError
+from gentrace.cli.common import SWITCH_ON
+from gentrace.core.errors import SourceError, UsageError
 from gentrace.report import group_json, groups, json, terminal
 from gentrace.report.links import links
 from gentrace.sources import Source, Window
@@ -46,6 +46,8 @@ def run_groups(
     elif question == "failing":
         found = ask.failing_ones(source, among, _moment_or_version(new_since))
     else:
+        if (a.where, a.window) == (b.where, b.window):
+            raise UsageError(f"--where {a.label} --vs {b.label}: both sides are the same runs")
         found = ask.two_groups(source, a, b, among)
     _answer(source, found, as_json, html)
 
@@ -54,7 +56,7 @@ def side(given: Sequence[str], since: str = "", until: str = "") -> Side:
     """A group from ``NAME=VALUE`` texts; ``since`` and ``until`` among the names are its window.
 
     Raises:
-        UsageError: a text is no condition, or no moment.
+        UsageError: a text is no condition or no moment, or the window ends before it begins.
     """
     where: list[tuple[str, str]] = []
     label = " ".join(given)
@@ -67,8 +69,11 @@ def side(given: Sequence[str], since: str = "", until: str = "") -> Side:
         else:
             where.append((name, value))
     window = Window(
-        filters.moment_ns(since) if since else 0, filters.moment_ns(until) if until else 0
+        filters.moment_ns(since) if since else 0,
+        filters.moment_ns(until, option="--until") if until else 0,
     )
+    if window.until_ns and window.since_ns > window.until_ns:
+        raise UsageError(f"since {since} is after until {until}: no run starts in between")
     return Side(tuple(where), window, label)
 
 
@@ -84,13 +89,12 @@ def _moment_or_version(text: str) -> str | int | None:
 
 def _answer(source: Source, found: GroupComparison, as_json: bool, html: Path | None) -> None:
     into = links(source)
+    if as_json:
+        print(json.dumps(group_json.as_object(found, into)))
+    else:
+        groups.print_groups(terminal.console(), found, into)
     if html is not None:
         from gentrace.cli._compare_pair import write_page
         from gentrace.report import groups_page
 
         write_page(html, groups_page.page(found, into))
-    if as_json:
-        print(json.dumps(group_json.as_object(found, into)))
-    else:
-        groups.print_groups(terminal.console(), found, into)
-    say_notes(source)

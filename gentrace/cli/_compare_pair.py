@@ -26,18 +26,18 @@ def run_pair(
         found = pairs.compare(*pairs.choose(source, a, b, routes()))
     finally:
         say_notes(source)
-    if html is not None:
-        from gentrace.report import pair_page
-
-        write_page(html, pair_page.page(found, into))
     if as_json:
         print(json.dumps(pair_json.as_object(found, into)))
     else:
         pair.print_pair(terminal.console(), found, into)
+    if html is not None:
+        from gentrace.report import pair_page
+
+        write_page(html, pair_page.page(found, into))
 
 
 def write_page(path: Path, page: str) -> None:
-    """Write a page.
+    """Write a page; comes last, so that a path that cannot be written costs no answer.
 
     Raises:
         UsageError: it cannot be written there.
@@ -45,4 +45,7 @@ def write_page(path: Path, page: str) -> None:
     try:
         path.write_text(page, encoding="utf-8")
     except OSError as exc:
-        raise UsageError(f"--html {path}: cannot be written: {exc.strerror}") from None
+        raise UsageError(
+            f"--html {path}: cannot be written: {exc.strerror}. Name a file in a folder that is "
+            "there"
+        ) from None

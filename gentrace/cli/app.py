@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import builtins
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from gentrace import __version__
-from gentrace.cli import compare, doctor, list, show
+from gentrace.cli import compare, doctor, list, output, show
 from gentrace.core.errors import GentraceError
 
 app = typer.Typer(
@@ -58,13 +57,21 @@ def main(
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code. Expected faults are one message on stderr."""
+    output.prepare()
     try:
-        app(args=[*arguments], prog_name="gentrace")
+        return output.written(lambda: _run(arguments))
     except GentraceError as fault:
-        print(f"gentrace: {fault}", file=sys.stderr)
+        output.say(str(fault))
         return fault.exit_code
-    except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else 0
     except KeyboardInterrupt:
         return 130
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        app(args=[*arguments], prog_name="gentrace")
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):
+            raise leaving.__context__ from None
+        return leaving.code if isinstance(leaving.code, int) else 0
     return 0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
+from gentrace.cli import output
 from gentrace.core import profile, settings
 from gentrace.sources import Source
 
@@ -58,4 +58,4 @@ def routes() -> frozenset[str]:
 def say_notes(source: Source) -> None:
     """What the user should know of the reading, on stderr."""
     for note in source.notes:
-        print(f"gentrace: {note}", file=sys.stderr)
+        output.say(note)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gentrace.cli import output
 from gentrace.cli.common import (
     SWITCH_ON,
     CaFileOption,
@@ -81,4 +82,6 @@ def command(
         print(hint, file=sys.stderr if as_json else sys.stdout)
     elif not found.runs and not as_json:
         print(f"no generation in {opened.description} fulfils this", file=sys.stderr)
+    for name in found.unknown:
+        output.say(filters.unknown(name))
     say_notes(opened)

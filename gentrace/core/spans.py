@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gentrace.core import names
+
 KINDS = ("INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 STATUSES = ("UNSET", "OK", "ERROR")
 
@@ -93,7 +95,8 @@ class Trace:
     """All known spans of one trace, by start, then parents first.
 
     Attributes:
-        repeated: how often a span was given again, and one of the two left out.
+        repeated: how often a span was given again, and one of the two left out; but for those that
+            each process may write which comes to it.
     """
 
     trace_id: str
@@ -125,6 +128,12 @@ def plain(value: Any) -> str:
     return str(value)
 
 
+def repeated(count: int, what: str = "span") -> str:
+    """What to say of spans that were given again."""
+    told = f"one {what} came twice" if count == 1 else f"{count} {what}s came twice"
+    return f"{told}; of each the one that ended last counts"
+
+
 def traces(spans: Iterable[Span]) -> Iterator[Trace]:
     """Group spans into traces, in the order in which the traces first appear.
 
@@ -132,15 +141,15 @@ def traces(spans: Iterable[Span]) -> Iterator[Trace]:
     span may be written more than once, by two processes that each know another part of it.
     """
     grouped: dict[str, dict[str, Span]] = {}
-    given: Counter[str] = Counter()
+    given: Counter[str] = Counter()  # again
     for span in spans:
-        given[span.trace_id] += 1
         members = grouped.setdefault(span.trace_id, {})
         other = members.get(span.span_id)
+        given[span.trace_id] += other is not None and span.name not in names.OF_THE_RECORD
         if other is None or _completeness(span) >= _completeness(other):
             members[span.span_id] = span
     for trace_id, members in grouped.items():
-        yield Trace(trace_id, tuple(_ordered(members)), given[trace_id] - len(members))
+        yield Trace(trace_id, tuple(_ordered(members)), given[trace_id])
 
 
 def _completeness(span: Span) -> tuple[int, int, str]:
@@ -150,13 +159,29 @@ def _completeness(span: Span) -> tuple[int, int, str]:
 def _ordered(members: Mapping[str, Span]) -> list[Span]:
     """By start; where clocks give parent and child the same start, the parent first."""
 
-    def depth(span: Span) -> int:
-        seen = {span.span_id}
-        steps = 0
-        while span.parent_id in members and span.parent_id not in seen:
-            seen.add(span.parent_id)
-            span = members[span.parent_id]
-            steps += 1
-        return steps
+    below = depths({span.span_id: span.parent_id for span in members.values()})
+    return sorted(members.values(), key=lambda s: (s.start_ns, below[s.span_id], s.span_id))
 
-    return sorted(members.values(), key=lambda s: (s.start_ns, depth(s), s.span_id))
+
+def depths(parents: Mapping[str, str]) -> dict[str, int]:
+    """How deep each span lies below a root, by its id; each way up is gone once.
+
+    Args:
+        parents: of each span's id its parent's. In a circle all are equally deep.
+    """
+    found: dict[str, int] = {}
+    for span_id in parents:
+        way: dict[str, None] = {}
+        while span_id in parents and span_id not in found and span_id not in way:
+            way[span_id] = None
+            span_id = parents[span_id]
+        upwards = [*way]
+        if span_id in way:
+            circle = upwards.index(span_id)
+            found |= dict.fromkeys(upwards[circle:], 1)
+            del upwards[circle:]
+        depth = found.get(span_id, 0)
+        for each in reversed(upwards):
+            depth += 1
+            found[each] = depth
+    return found

@@ -27,6 +27,9 @@ class State(StrEnum):
     UNEXPLAINED = "unexplained"
 
 
+LONGEST_S = 1e9
+"""A time that a span tells and that is longer than thirty years is damage, and counts as 0."""
+
 WAITS = frozenset({State.ACCOUNT_WAIT, State.RETRY_WAIT, State.HOLD})
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from gentrace.analysis import remarks
 from gentrace.analysis.generations import Listing
 from gentrace.analysis.runs import Run
 from gentrace.core import names
@@ -82,7 +83,10 @@ def show(runs: Sequence[Run], chosen: Run, links: Links | None = None) -> Object
     """The answer of ``show``: the run that was chosen, and every run with all its spans."""
     return {
         "generation": _linked(row(chosen), chosen, links),
-        "runs": [{**_linked(row(run), run, links), "spans": _spans(run)} for run in runs],
+        "runs": [
+            {**_linked(row(run), run, links), "notes": remarks.of_run(run), "spans": _spans(run)}
+            for run in runs
+        ],
         **_searches(links.of_generation(runs) if links else None),
     }
 

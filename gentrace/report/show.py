@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
+from gentrace.analysis import remarks
 from gentrace.analysis.runs import Run
 from gentrace.report import words
 from gentrace.report.links import Links, print_searches
@@ -89,8 +90,8 @@ def _header(to: Console, run: Run, now_ns: int) -> None:
         say(to, "time: " + " · ".join(spent))
     if run.incomplete:
         say(to, f"incomplete: {', '.join(sorted(run.incomplete))}", "yellow")
-    if run.times.late:
-        say(to, f"{run.times.late} steps came out of order: the clocks differ", "yellow")
+    for text in remarks.of_run(run, brief=True):
+        say(to, text, "yellow")
 
 
 def _other(to: Console, run: Run, now_ns: int) -> None:

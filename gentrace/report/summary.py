@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gentrace.analysis.timeline import span_ns
 from gentrace.analysis.tree import HTTP, SQL, Fold, http_call, library_of
 from gentrace.core import names
 from gentrace.core.spans import Event, Span, plain
@@ -34,7 +35,7 @@ def _told(span: Span) -> list[str | None]:
         return [*codes(span)[:1], _labelled("returned", text(names.RETURNED_ID))]
     if span.kind == "PRODUCER":
         outcome, defer = text(names.ENQUEUE_OUTCOME), span.attributes.get(names.ENQUEUE_DEFER)
-        wait = f"in {duration(round(defer * 1e9))}" if isinstance(defer, int | float) else None
+        wait = f"in {duration(span_ns(defer))}" if isinstance(defer, int | float) else None
         return [
             text(names.CODE_FUNCTION),
             None if outcome == "enqueued" else outcome,

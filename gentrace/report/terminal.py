@@ -18,7 +18,8 @@ _ASCII = str.maketrans(
      "✗": "x", "◆": "*"}
 )  # fmt: skip
 # What a host wrote may hold escape sequences: a terminal would obey them.
-_CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) != "\t"}
+_DIRECTION = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))  # would turn the text around it
+_CONTROLS = dict.fromkeys({*range(32), *range(127, 160), *_DIRECTION} - {9, 10}, "\ufffd")
 
 
 def console() -> Console:
@@ -29,9 +30,14 @@ def console() -> Console:
     return Console(width=width, highlight=False, emoji=False, markup=False)
 
 
+def printable(text: str) -> str:
+    """The text with what a terminal would obey made visible."""
+    return text.translate(_CONTROLS)
+
+
 def write(to: Console, line: Text) -> None:
     """One line as it is, its control characters made visible; in ASCII where there is no more."""
-    line.plain = line.plain.translate(_CONTROLS)
+    line.plain = printable(line.plain).replace("\n", "\ufffd")
     if not (to.encoding or "").lower().startswith("utf"):
         line.plain = line.plain.translate(_ASCII)
     line.rstrip()

@@ -17,6 +17,7 @@ from gentrace.report.terminal import wrapped, write
 
 _COLOURS = ("cyan", "blue", "magenta", "green")
 _ALL_FRAMES = 50
+_LEAST_GUIDES = 12  # cells; where a tree is deeper than half the line, its depth stands as a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,16 @@ def print_waterfall(to: Console, spans: Sequence[Span], *, everything: bool = Fa
     layout = _layout(to, spans)
     head = f"{'start':>7} {'took':>7} {'':{layout.bar}} {'in':{layout.service}} span"
     write(to, Text(head, "dim"))
-    for root in build(spans, fold=not everything):
-        _node(to, layout, root, "", "", everything)
+    most = max(_LEAST_GUIDES, (layout.width - layout.left) // 2)
+    waiting = [(root, "", "", 0) for root in reversed(build(spans, fold=not everything))]
+    while waiting:
+        node, branch, below, depth = waiting.pop()
+        told = f"{depth}… " if len(branch) > most else ""
+        _node(to, layout, node, told + branch[-most:], below[-most:], everything)
+        below = below[-most:]
+        for number, child in enumerate(reversed(node.children)):
+            arms = ("├ ", "│ ") if number else ("└ ", "  ")
+            waiting.append((child, below + arms[0], below + arms[1], depth + 1))
 
 
 def _layout(to: Console, spans: Sequence[Span]) -> Layout:
@@ -81,7 +90,7 @@ def _layout(to: Console, spans: Sequence[Span]) -> Layout:
 def _node(
     to: Console, layout: Layout, node: Node, branch: str, below: str, everything: bool
 ) -> None:
-    """Print a node, then what hangs under it.
+    """Print a node.
 
     Args:
         branch: the guide before the node's own name.
@@ -110,10 +119,6 @@ def _node(
             mark.append(layout.axis(at_ns, at_ns, "•"), "dim")
             mark.append(" " * (layout.left - cell_len(mark.plain)))
         _row(to, layout, mark, (stem, stem), Text(text, style), "")
-    for number, child in enumerate(node.children, 1):
-        last = number == len(node.children)
-        arms = ("└ ", "  ") if last else ("├ ", "│ ")
-        _node(to, layout, child, below + arms[0], below + arms[1], everything)
 
 
 def _fits(layout: Layout, branch: str, label: Text, details: str) -> bool:

@@ -74,6 +74,10 @@ class Source(Protocol):
         """The traces with a span that carries that attribute, compared as text."""
         ...
 
+    def goes_on(self, at_ns: int) -> bool:
+        """Whether the store tells of anything that began after that moment."""
+        ...
+
     def is_empty(self) -> bool:
         """Nothing was ever stored there."""
         ...

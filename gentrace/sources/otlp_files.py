@@ -7,7 +7,6 @@ one generation decodes only the lines that can hold it.
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from gentrace.core import names, otlp
 from gentrace.core.errors import SourceError
-from gentrace.core.spans import Span, Trace, plain, traces
+from gentrace.core.spans import Span, Trace, plain, repeated, traces
 from gentrace.sources.base import ALWAYS, Found, Window
 
 SUFFIXES = (".jsonl", ".json", ".ndjson")
@@ -49,6 +48,7 @@ class OtlpFiles:
     def __init__(self, path: Path, label: str = "", may_be_missing: bool = False) -> None:
         self.path, self.label, self.may_be_missing = path, label, may_be_missing
         self._notes: dict[Path, list[str]] = {}
+        self._repeated = 0
 
     @property
     def description(self) -> str:
@@ -57,8 +57,9 @@ class OtlpFiles:
 
     @property
     def notes(self) -> Sequence[str]:
-        """Damaged lines and files that could not be read, as found by the last reading."""
-        return [note for notes in self._notes.values() for note in notes]
+        """Damaged lines, closed files, spans that came twice, as found by the last reading."""
+        found = [note for notes in self._notes.values() for note in notes]
+        return [*found, repeated(self._repeated)] if self._repeated else found
 
     @property
     def looked_at(self) -> str:
@@ -67,10 +68,8 @@ class OtlpFiles:
 
     def traces(self, window: Window = ALWAYS) -> Found:
         """The traces with a span in the window, oldest first."""
-        spans = self._spans(_all, window)
-        return Found(
-            _oldest_first([t for t in traces(spans) if window.meets(t.start_ns, t.end_ns)])
-        )
+        found = traces(self._spans(_all, window))
+        return Found(self._oldest_first(t for t in found if window.meets(t.start_ns, t.end_ns)))
 
     def trace(self, trace_id: str) -> Sequence[Trace]:
         """The trace of that id, or all whose id starts with it."""
@@ -78,7 +77,7 @@ class OtlpFiles:
         whole = len(wanted) == 32
         keep = _mentions({wanted}) if whole else _all
         spans = (span for span in self._spans(keep) if span.trace_id.startswith(wanted))
-        return _oldest_first(list(traces(spans)))
+        return self._oldest_first(traces(spans))
 
     def by_generation(self, generation_id: str, window: Window = ALWAYS) -> Found:
         """The traces with a span of that generation."""
@@ -100,7 +99,16 @@ class OtlpFiles:
         if not wanted:
             return Found(())
         spans = (span for span in self._spans(_mentions(wanted)) if span.trace_id in wanted)
-        return Found(_oldest_first(list(traces(spans))))
+        return Found(self._oldest_first(traces(spans)))
+
+    def _oldest_first(self, found: Iterable[Trace]) -> list[Trace]:
+        given = sorted(found, key=lambda trace: (trace.start_ns, trace.trace_id))
+        self._repeated = sum(trace.repeated for trace in given)
+        return given
+
+    def goes_on(self, at_ns: int) -> bool:
+        """Whether a span starts after that."""
+        return any(span.start_ns > at_ns for span in self._spans(_all, Window(at_ns)))
 
     def is_empty(self) -> bool:
         """Whether no file of spans holds anything."""
@@ -116,11 +124,13 @@ class OtlpFiles:
             if self.path.is_file():
                 return [_File(self.path, self.path.stat().st_mtime_ns)]
             found: list[_File] = []
+            others = False
             for path in self.path.iterdir():
                 if path.suffix in SUFFIXES and not path.name.startswith(PROCESSES):
                     written_ns = _written(path)
                     if written_ns is not None:
                         found.append(_File(path, written_ns))
+                others = others or not path.name.startswith(PROCESSES)
         except FileNotFoundError:
             if self.may_be_missing:
                 return []
@@ -130,6 +140,11 @@ class OtlpFiles:
             ) from None
         except OSError as exc:
             raise SourceError(f"{self.description} cannot be read: {exc.strerror}") from None
+        if others and not found and not self.may_be_missing:
+            raise SourceError(
+                f"{self.description} is no spool: it holds none of {', '.join(SUFFIXES)}. Give a "
+                "file or folder of OTLP JSON lines"
+            )
         return sorted(found, key=lambda file: (file.written_ns, file.path.name))
 
     def _spans(self, keep: Keep, window: Window = ALWAYS) -> Iterator[Span]:
@@ -142,7 +157,7 @@ class OtlpFiles:
                 yield from self._read(file.path, keep)
 
     def _read(self, path: Path, keep: Keep) -> Iterator[Span]:
-        lines = spans_lost = 0
+        read = lines = spans_lost = replaced = 0
         notes: list[str] = []
         try:
             with path.open("rb") as handle:
@@ -151,12 +166,14 @@ class OtlpFiles:
                         lines += _torn(line)
                         continue
                     try:
-                        spans, lost = otlp.decode(json.loads(line))
+                        spans, lost = otlp.decode(otlp.parse(line))
                     except (ValueError, RecursionError):
                         # An unfinished last line is being written right now, or its writer
                         # was killed in the middle of it: nothing to worry anybody with.
-                        lines += line.endswith(b"\n") and bool(line.strip())
+                        lines += bool(line.strip()) and (line[-1:] == b"\n" or line[:1] != b"{")
                         continue
+                    read += 1
+                    replaced += not _is_utf8(line)
                     spans_lost += lost
                     yield from spans
         except FileNotFoundError:
@@ -165,11 +182,30 @@ class OtlpFiles:
             if path == self.path:
                 raise SourceError(f"{self.description} cannot be read: {exc.strerror}") from None
             notes.append(f"{path} cannot be read ({exc.strerror}), left out")
+        if lines and not read and keep is _all:
+            notes.append(f"{path} has no line of OTLP JSON; is it another kind of file?")
+            lines = 0
+        if replaced:
+            notes.append(
+                f"{_lines(replaced)} in {path} with bytes that are no UTF-8, read as \ufffd"
+            )
         for count, what in ((lines, "line"), (spans_lost, "span")):
             if count:
                 notes.append(f"{count} damaged {what}{'s' * (count > 1)} in {path}, skipped")
         if notes:
             self._notes[path] = notes
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _lines(count: int) -> str:
+    return "one line" if count == 1 else f"{count} lines"
 
 
 def _whole_lines(handle: Iterable[bytes]) -> Iterator[bytes]:
@@ -202,10 +238,6 @@ def _torn(line: bytes) -> bool:
     """Whether a line that nobody needs is plainly no JSON object, without parsing it."""
     text = line.strip()
     return line.endswith(b"\n") and bool(text) and not (text[:1] == b"{" and text[-1:] == b"}")
-
-
-def _oldest_first(found: list[Trace]) -> list[Trace]:
-    return sorted(found, key=lambda trace: (trace.start_ns, trace.trace_id))
 
 
 def _written(path: Path) -> int | None:

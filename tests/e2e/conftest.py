@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import pytest
 
+from tests.e2e import many
 from tests.support.otlp_receiver import OtlpReceiver, receiver
+from tools.servers import JaegerServer
 
 
 @pytest.fixture(scope="module")
@@ -14,3 +16,14 @@ def received() -> Generator[OtlpReceiver]:
     """Where the spans of every start go; each test clears it first."""
     with receiver() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def sent(
+    jaeger_server: JaegerServer,
+    anything_failed: Callable[[], bool],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Generator[many.Sent]:
+    """Two hundred generations in three places, made once: it takes more than a minute."""
+    with many.made(jaeger_server, tmp_path_factory.mktemp("many"), anything_failed) as found:
+        yield found

@@ -91,6 +91,30 @@ def test_api_v1_alone_gives_the_same_but_for_nanoseconds(
         assert source.trace("f" * 32) == []
 
 
+def test_spans_that_came_twice_count_once_and_that_is_said(jaeger_server: JaegerServer) -> None:
+    sent = made_for("twice", traces.failed("tw", "twice/1", NOW - MINUTE))
+    stored(jaeger_server, stored(jaeger_server, sent))
+    end = time.monotonic() + jaegers.FOUND_S
+    while True:
+        with jaegers.reading(jaeger_server.url, only="twice") as source:
+            (trace,) = source.by_generation("twice/1").traces
+            assert trace.spans == next(grouped(sent)).spans
+            if trace.repeated == len(sent):
+                assert any(f"{len(sent)} spans came twice" in note for note in source.notes)
+                return
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_whether_anything_came_later(jaeger_server: JaegerServer) -> None:
+    sent = made_for("later", traces.failed("la", "later/1", NOW - MINUTE))
+    stored(jaeger_server, sent)
+    with jaegers.reading(jaeger_server.url, only="later") as source:
+        last_ns = max(span.start_ns for span in sent)
+        assert source.goes_on(last_ns - MS)
+        assert not source.goes_on(last_ns + MS)
+
+
 def test_services_of_any_name_are_found(jaeger_server: JaegerServer) -> None:
     one, two = traces.completed("n1", "name/1", NOW), traces.completed("n2", "name/1", NOW + MINUTE)
     sent = [*made_for("anything", one), *made_for("elsewhere", two)]

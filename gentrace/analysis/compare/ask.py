@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gentrace.analysis import filters
 from gentrace.analysis.compare import failing, groups, read, slow
 from gentrace.analysis.compare.model import GroupComparison
 from gentrace.analysis.compare.table import Bools, Table
@@ -60,7 +61,7 @@ def holds(runs: Table, name: str, value: str) -> Bools:
 def slow_ones(source: Source, among: Side) -> GroupComparison:
     """The slow for their kind beside the rest, and the newer half beside the older."""
     found = read.read(source, among.window)
-    return _with(slow.slow(found.table.chosen(among.of(found.table))), found)
+    return _with(slow.slow(found.table.chosen(among.of(found.table))), found, among)
 
 
 def failing_ones(
@@ -72,7 +73,11 @@ def failing_ones(
         new_since: a moment (Unix ns) or a version: which fingerprints were not there before.
     """
     found = read.read(source, among.window)
-    return _with(failing.failing(found.table.chosen(among.of(found.table)), new_since), found)
+    told = failing.failing(found.table.chosen(among.of(found.table)), new_since)
+    if isinstance(new_since, str):
+        version = Side(((names.CODE_VERSION, new_since),))
+        return _with(told, found, among, version)
+    return _with(told, found, among)
 
 
 def two_groups(source: Source, a: Side, b: Side, among: Side) -> GroupComparison:
@@ -83,10 +88,26 @@ def two_groups(source: Source, a: Side, b: Side, among: Side) -> GroupComparison
     plain = not b.where and b.window == ALWAYS
     second = ~first if plain else b.of(runs)
     labels = a.label or "the first group", b.label or "all others"
-    return _with(groups.groups(runs, first, np.asarray(second), labels), found)
+    return _with(groups.groups(runs, first, np.asarray(second), labels), found, among, a, b)
 
 
-def _with(answer: GroupComparison, found: read.Runs) -> GroupComparison:
+def _with(answer: GroupComparison, found: read.Runs, *sides: Side) -> GroupComparison:
     truncated = ["the source held more than it gave"] if found.truncated else []
-    notes = [*answer.notes, *found.notes, *truncated]
+    asked = dict.fromkeys(each for side in sides for each in side.where)
+    unheard = [_unheard(found.table, *each) for each in asked]
+    if not len(found.table):
+        unheard = ["no run started in that time" if found.windowed else "no run is there"]
+    notes = [*answer.notes, *filter(None, unheard), *found.notes, *truncated]
     return replace(answer, notes=notes, truncated=found.truncated)
+
+
+def _unheard(runs: Table, name: str, value: str) -> str:
+    """What to say of a condition that no run fulfils; empty where one does."""
+    if not len(runs) or holds(runs, name, value).any():
+        return ""
+    whole = SHORT.get(name, name)
+    if whole in read.OWN:
+        return f"{name} is another for each run, and makes no group"
+    if name in SHORT or whole in names.ATTRIBUTES or whole in runs.columns:
+        return f"no run has {name}={value}"
+    return filters.unknown(name, [*SHORT, *runs.columns])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gentrace.analysis import generations
+from gentrace.analysis import generations, remarks
 from gentrace.analysis.compare.attributes import Differing, differing
 from gentrace.analysis.compare.divergence import Divergence, first_divergence
 from gentrace.analysis.runs import Run
@@ -161,23 +161,9 @@ def _notes(a: Story, b: Story, by_states: bool) -> list[str]:
 
 
 def _of_one(one: Story) -> list[str]:
-    told: list[str] = []
-    if one.run.id is None:
-        told.append("this request made no run")
-    elif one.run.parts.run is None:
-        told.append("no run span is there; its times are worked out from the other spans")
+    told = remarks.of_run(one.run)
     if one.bare:
         told.append("only its run span is there: how long each state took, not when")
-    if one.run.id is not None and one.run.outcome is None:
-        told.append("it has not ended; counted up to its last sign of life")
-    if one.clock:
-        spans = "one span starts" if one.clock == 1 else f"{one.clock} spans start"
-        told.append(f"clock: {spans} before the parent of another process: their clocks differ")
-    if one.run.times.late:
-        told.append(f"clock: {one.run.times.late} steps came out of order and count as 0")
-    if repeated := one.run.trace.repeated:
-        spans = "one span came twice" if repeated == 1 else f"{repeated} spans came twice"
-        told.append(f"{spans}; of each the one that ended last counts")
     for each in one.disagreements:
         told.append(
             f"{names.TIMES[each.state]} is {each.told_ns / 1e9:.3f} on the run span, and "

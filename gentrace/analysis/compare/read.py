@@ -1,4 +1,4 @@
-"""Runs as columns, from any source: files by their index, others trace by trace.
+"""Runs as columns, the same from any source: files by their index, others trace by trace.
 
 What a group question knows of a run is its run span. A run without one (it goes on, or nobody
 wrote its end) is told by its other spans.
@@ -6,7 +6,7 @@ wrote its end) is told by its other spans.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,15 +17,16 @@ from gentrace.analysis.compare.scores import by_number, renumbered
 from gentrace.analysis.compare.table import Column, Ints, Table, Tags, joined, table
 from gentrace.analysis.runs import Run
 from gentrace.core import names
-from gentrace.core.spans import plain
+from gentrace.core.spans import Trace, plain
 from gentrace.sources.base import ALWAYS, Source, Window
-from gentrace.sources.index import RunColumns, RunIndex
+from gentrace.sources.index import RunColumns, RunIndex, of_traces
 from gentrace.sources.otlp_files import OtlpFiles
 
-_OWN = frozenset(
+OWN = frozenset(
     {names.GENERATION_ID, names.GENERATION_RUN, names.GENERATION_HASH, names.PROVIDER_JOB_ID,
      names.SUBMISSION_ID, *names.TIMES.values()}
 )  # fmt: skip
+"""What no two runs have in common."""
 _TOLD = (
     names.OPERATION, names.PROVIDER, names.MODEL, names.ACCOUNT_ID, names.USER_ID,
     names.DEDUP_RESULT, names.CACHE_RESULT, names.CODE_VERSION, names.WAIT_REASON,
@@ -42,11 +43,13 @@ class Runs:
     Attributes:
         notes: what the user should know of the reading.
         truncated: the source held more than it gave.
+        windowed: only runs of some time were asked for.
     """
 
     table: Table
     notes: tuple[str, ...] = ()
     truncated: bool = False
+    windowed: bool = False
 
 
 def read(source: Source, window: Window = ALWAYS) -> Runs:
@@ -55,33 +58,44 @@ def read(source: Source, window: Window = ALWAYS) -> Runs:
     Raises:
         SourceError: it cannot be read.
     """
+    truncated = False
     if isinstance(source, OtlpFiles):
         with RunIndex(source) as index:
-            whole = columns(index.columns())
-            last_ns = int((whole.start_ns + whole.seconds * 1e9).max()) if len(whole) else 0
-            others = rows(grouping.runs(index.others()), last_ns)
-            found = Runs(joined(whole, table(others)), tuple(index.notes))
+            whole, others, notes = columns(index.columns()), [*index.others()], index.notes
     else:
         given = source.traces(window)
-        found = Runs(table(rows(grouping.runs(given.traces))), (), given.truncated)
-    starts = found.table.start_ns
-    inside = starts >= window.since_ns
+        ended, others = of_traces(given.traces)
+        whole, truncated, notes = columns(ended), given.truncated, source.notes
+    last_ns = _last_ns(source, window.until_ns, whole, others)
+    going = rows(grouping.runs(others, elsewhere=whole.ids), last_ns)
+    found = joined(whole, table(going)).in_order()
+    inside = found.start_ns >= window.since_ns
     if window.until_ns:
-        inside &= starts <= window.until_ns
-    if inside.all():
-        return found
-    return Runs(found.table.chosen(inside), found.notes, found.truncated)
+        inside &= found.start_ns <= window.until_ns
+    asked = found if inside.all() else found.chosen(inside)
+    return Runs(asked, tuple(notes), truncated, window != ALWAYS)
 
 
-def rows(found: Iterable[Run], last_ns: int = 0) -> list[RunRow]:
+def _last_ns(source: Source, until_ns: int, whole: Table, others: Sequence[Trace]) -> int:
+    """Up to when runs without an end went on: the last that is told of, in the window."""
+    ends = whole.start_ns + np.rint(whole.seconds * 1e9).astype(np.int64)
+    last_ns = max([int(ends.max(initial=0)), *(trace.end_ns for trace in others)])
+    files = isinstance(source, OtlpFiles)  # of these everything is told of here, not a window
+    if until_ns and (last_ns >= until_ns or (not files and source.goes_on(until_ns))):
+        return until_ns
+    return last_ns
+
+
+def rows(found: Iterable[Run], last_ns: int | None = None) -> list[RunRow]:
     """A row for each run; requests that made none are left out.
 
     Args:
-        last_ns: the last moment that the source tells of. A run that it does not see end has gone
-            on at least until then.
+        last_ns: the last moment that the source tells of; by default these runs'. A run that it
+            does not see end has gone on at least until then.
     """
     runs = [run for run in found if run.id is not None]
-    last_ns = max([last_ns, *(run.last_ns for run in runs)])
+    if last_ns is None:
+        last_ns = max((run.last_ns for run in runs), default=0)
     return [row(run, last_ns) for run in runs]
 
 
@@ -90,7 +104,7 @@ def row(run: Run, last_ns: int = 0) -> RunRow:
     span = run.parts.run
     attributes = {name: told for name in _TOLD if (told := run.parts.first(name)) is not None}
     if span is not None:
-        attributes |= {n: plain(v) for n, v in span.attributes.items() if n not in _OWN}
+        attributes |= {n: plain(v) for n, v in span.attributes.items() if n not in OWN}
     else:
         attributes[names.TRIES] = str(len(run.parts.jobs))
         attributes[names.ATTEMPTS] = str(len(run.parts.executes))

@@ -6,7 +6,7 @@ A text column is its distinct words and, for each run, the number of its word (-
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -126,6 +126,16 @@ class Table:
             {name: tags.chosen(kept) for name, tags in self.tags.items()},
         )
 
+    def in_order(self) -> Table:
+        """The same, names and words by the alphabet: no answer hangs on what was read first."""
+        columns = {name: Column(*_by_word(column)) for name, column in sorted(self.columns.items())}
+        tags: dict[str, Tags] = {}
+        for name, each in sorted(self.tags.items()):
+            codes, words = _by_word(each)
+            order = np.lexsort((codes, each.rows))
+            tags[name] = Tags(each.rows[order], codes[order], words)
+        return replace(self, columns=columns, tags=tags)
+
     def exemplar(self, row: int) -> Exemplar:
         """A run to look at."""
         return Exemplar(str(self.ids[row]), str(self.traces[row]))
@@ -167,6 +177,14 @@ def joined(a: Table, b: Table) -> Table:
         columns,
         tags,
     )
+
+
+def _by_word(given: Column | Tags) -> tuple[Ints, list[str]]:
+    """Its codes and words, the words by the alphabet."""
+    words = sorted(given.words)
+    places = {word: place for place, word in enumerate(words)}
+    moved = np.array([*(places[word] for word in given.words), -1], dtype=np.int64)
+    return moved[given.codes], words
 
 
 def _recoded(known: Sequence[str], added: Sequence[str], codes: Ints) -> tuple[list[str], Ints]:

@@ -5,6 +5,7 @@ files do not, and is made anew whenever it cannot be used.
 """
 
 from gentrace.sources.index.index import RunIndex
+from gentrace.sources.index.memory import of_traces
 from gentrace.sources.index.tables import RunColumns
 
-__all__ = ["RunColumns", "RunIndex"]
+__all__ = ["RunColumns", "RunIndex", "of_traces"]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from typing import Any, NamedTuple
 
 from msgspec import Raw
@@ -12,6 +10,7 @@ from msgspec.json import encode
 
 from gentrace.core import otlp
 from gentrace.core.spans import Span, plain
+from gentrace.core.times import LONGEST_S
 from gentrace.sources.index import typed
 from gentrace.sources.index.typed import Buffer, Pair, SpanHead
 
@@ -40,7 +39,7 @@ def from_head(span: SpanHead) -> Fields:
     try:
         pairs = typed.pairs(given)
     except typed.UNFIT:
-        pairs = _pairs(otlp.attributes({"attributes": json.loads(bytes(given))}))
+        pairs = _pairs(otlp.attributes({"attributes": otlp.parse(bytes(given))}))
     return Fields(
         int(otlp.identifier(span.trace_id, 16), 16),
         int(otlp.identifier(span.span_id, 8), 16),
@@ -66,12 +65,15 @@ def text(value: Buffer) -> str:
 
 
 def number(value: Buffer) -> float:
-    """An attribute's value as a number; 0 where it is none: one odd attribute costs no run."""
+    """An attribute's value as a number; 0 where it is none, or no duration that can be.
+
+    One odd attribute costs no run.
+    """
     try:
         found = float(typed.value(value))
     except (ValueError, TypeError, RecursionError):
         return 0.0
-    return found if isfinite(found) else 0.0
+    return found if 0 <= found <= LONGEST_S else 0.0
 
 
 def _pairs(attributes: Mapping[str, Any]) -> list[Pair]:

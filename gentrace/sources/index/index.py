@@ -20,7 +20,8 @@ from types import TracebackType
 import duckdb
 from platformdirs import user_cache_path
 
-from gentrace.core.spans import Trace, traces
+from gentrace.core.errors import SourceError
+from gentrace.core.spans import Trace, repeated, traces
 from gentrace.sources.index import tables, take
 from gentrace.sources.index.tables import RunColumns
 from gentrace.sources.otlp_files import OtlpFiles
@@ -45,11 +46,19 @@ class RunIndex:
         place = str(source.path.resolve())
         name = hashlib.sha256(place.encode()).hexdigest()[:24]
         self._place, self._path = place, _writable(folder) / f"{name}.duckdb"
+        self._closed: list[Path] = []
         try:
-            self._db = self._open()
-        except duckdb.Error:
-            self._path.unlink(missing_ok=True)  # damaged, or of another DuckDB
-            self._db = self._open()
+            try:
+                self._db = self._open()
+            except duckdb.Error:
+                self._path.unlink(missing_ok=True)  # damaged, or of another DuckDB
+                self._db = self._open()
+        except (duckdb.Error, OSError) as exc:
+            raise SourceError(
+                f"the index of {source.description} cannot be kept in {self._path.parent}: "
+                f"{str(exc).partition(chr(10))[0]}. Make room there, or name another folder with "
+                "XDG_CACHE_HOME"
+            ) from None
 
     def __enter__(self) -> RunIndex:
         return self
@@ -71,12 +80,18 @@ class RunIndex:
 
     @property
     def notes(self) -> Sequence[str]:
-        """Damaged lines, file by file."""
+        """Damaged lines, file by file, files that could not be read, run spans that came twice."""
         rows = self._db.execute("SELECT damaged, path FROM files WHERE damaged > 0").fetchall()
-        return [f"{n} damaged line{'s' * (n > 1)} in {path}, skipped" for n, path in rows]
+        told = [f"{n} damaged line{'s' * (n > 1)} in {path}, skipped" for n, path in rows]
+        told += [f"{path} cannot be read, left out" for path in self._closed]
+        ((twice,),) = self._db.execute(tables.REPEATED).fetchall()
+        return [*told, repeated(twice, "run span")] if twice else told
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         files = [path for path in self.source.files() if path.is_file()]
+        self._closed = [path for path in files if not os.access(path, os.R_OK)]
+        if self.source.path not in self._closed:
+            files = [path for path in files if path not in self._closed]
         if self._path.exists():
             db = duckdb.connect(str(self._path), read_only=True)
             try:

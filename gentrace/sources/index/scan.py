@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import RawIOBase
@@ -90,7 +89,7 @@ def spans_at(handle: BinaryIO, at: int, places: Sequence[int]) -> Iterator[Span]
     line = handle.readline()
     try:
         if places[0] < 0:
-            spans, _ = otlp.decode(json.loads(line))
+            spans, _ = otlp.decode(otlp.parse(line))
             yield from (spans[-1 - place] for place in places if -place <= len(spans))
             return
         raw = typed.raw_spans(line)
@@ -98,7 +97,7 @@ def spans_at(handle: BinaryIO, at: int, places: Sequence[int]) -> Iterator[Span]
         return
     for place in places:
         try:
-            yield otlp.span(json.loads(bytes(raw[place])), {})
+            yield otlp.span(otlp.parse(bytes(raw[place])), {})
         except (*_BAD, IndexError):
             continue
 
@@ -145,7 +144,7 @@ def _take(spans: Sequence[SpanHead], at: int, seen: Seen, known: set[str]) -> No
 def _wholly(line: memoryview, at: int, seen: Seen, known: set[str]) -> None:
     """A line of another writer, or a damaged one."""
     try:
-        spans, damaged = otlp.decode(json.loads(bytes(line)))
+        spans, damaged = otlp.decode(otlp.parse(bytes(line)))
     except (ValueError, RecursionError):
         seen.damaged += 1
         return
@@ -162,7 +161,7 @@ def _wholly(line: memoryview, at: int, seen: Seen, known: set[str]) -> None:
 
 def _is_json(line: bytes) -> bool:
     try:
-        json.loads(line)
+        otlp.parse(line)
     except (ValueError, RecursionError):
         return False
     return True

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gentrace.core import names
-from gentrace.core.spans import Event, Span
+from gentrace.core.spans import Event, Link, Span
 from gentrace.sources.index.fields import Fields, number, text
 
-VERSION = 2
+VERSION = 3
 OWN = frozenset({names.GENERATION_HASH, names.PROVIDER_JOB_ID, names.SUBMISSION_ID})
 """What no two runs have in common."""
 TIMES = {name: place for place, name in enumerate(names.TIMES.values())}
@@ -39,7 +39,9 @@ NEWEST = """
         = 1
 """
 """A run span may be written twice, by processes that know more or less of it."""
-_TWICE = "SELECT 1 FROM runs GROUP BY hi, lo, span HAVING count(*) > 1 LIMIT 1"
+REPEATED = (
+    "SELECT count(*) - (SELECT count(*) FROM (SELECT DISTINCT hi, lo, span FROM runs)) FROM runs"
+)
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class Writer:
                     generation = text(pair.value)
                     continue
                 if name == names.GENERATION_RUN:
-                    which = int(number(pair.value))
+                    which = int(number(pair.value)) or 1
                     continue
                 if name in OWN:
                     continue
@@ -177,7 +179,8 @@ class Writer:
 
 def columns(db: duckdb.DuckDBPyConnection) -> RunColumns:
     """Every run span, of those written twice the fullest."""
-    runs = f"({NEWEST})" if db.execute(_TWICE).fetchone() else "runs"
+    ((twice,),) = db.execute(REPEATED).fetchall()
+    runs = f"({NEWEST})" if twice else "runs"
     found = db.execute(f"FROM {runs} ORDER BY start_ns, hi, lo").fetchnumpy()
     keys = found["key"].astype(np.int64)
     pairs = db.execute("FROM attributes").fetchnumpy()
@@ -214,13 +217,16 @@ def _array(values: Sequence[Any], kind: Any) -> NDArray[Any]:
 def _text(span: Span) -> str:
     events = [(e.name, e.at_ns, dict(e.attributes)) for e in span.events]
     told = (span.span_id, span.parent_id, span.name, span.kind, span.start_ns, span.end_ns,
-            dict(span.attributes), span.status, span.status_message, events)  # fmt: skip
+            dict(span.attributes), span.status, span.status_message, events,
+            [(link.trace_id, link.span_id) for link in span.links])  # fmt: skip
     return json.dumps(told, separators=(",", ":"), default=str)
 
 
 def _span(trace_id: str, told: Sequence[Any]) -> Span:
-    span_id, parent_id, name, kind, start_ns, end_ns, attributes, status, message, events = told
+    span_id, parent_id, name, kind, start_ns, end_ns, attributes, status, message, *more = told
+    events, links = more
     return Span(
         trace_id, span_id, parent_id, name, kind, start_ns, end_ns, attributes,
-        tuple(Event(*event) for event in events), status=status, status_message=message,
+        tuple(Event(*event) for event in events), tuple(Link(*link) for link in links),
+        status=status, status_message=message,
     )  # fmt: skip

@@ -8,7 +8,6 @@ none of them, and is left to :mod:`gentrace.core.otlp`.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from msgspec import UNSET, MsgspecError, Raw, Struct, UnsetType
@@ -129,7 +128,7 @@ def value(text: Buffer) -> Any:
     try:
         return _plain(_value(text))
     except UNFIT:
-        return otlp.any_value(json.loads(bytes(text)))
+        return otlp.any_value(otlp.parse(bytes(text)))
 
 
 def _plain(value: _Value) -> Any:

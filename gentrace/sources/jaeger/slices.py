@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from gentrace.core.spans import Span, plain, traces
+from gentrace.core.spans import Span, Trace, plain, traces
 from gentrace.sources.jaeger.decoded import Decoded
 from gentrace.sources.jaeger.query import Query
 
@@ -25,24 +25,25 @@ class Collected:
     """What several searches found.
 
     Attributes:
-        by_id: the spans of each trace, as one search gave them.
+        by_id: each trace, as one search gave it.
         truncated: Jaeger has more in that time than was read.
         cut: what Jaeger says of spans that it held back.
         damaged: how many spans could not be understood.
     """
 
     def __init__(self) -> None:
-        self.by_id: dict[str, list[Span]] = {}
+        self.by_id: dict[str, Trace] = {}
         self.truncated = False
         self.cut = ""
         self.damaged = 0
 
-    def add(self, found: Decoded) -> dict[str, list[Span]]:
+    def add(self, found: Decoded) -> dict[str, Trace]:
         """Take an answer; returns its traces. Of a trace given twice the longer one stays."""
-        given = {trace.trace_id: list(trace.spans) for trace in traces(found)}
-        for trace_id, spans in given.items():
-            if len(spans) >= len(self.by_id.get(trace_id, ())):
-                self.by_id[trace_id] = spans
+        given = {trace.trace_id: trace for trace in traces(found)}
+        for trace_id, trace in given.items():
+            before = self.by_id.get(trace_id)
+            if before is None or len(trace.spans) >= len(before.spans):
+                self.by_id[trace_id] = trace
         self.cut = self.cut or found.cut
         self.damaged += found.damaged
         return given
@@ -67,7 +68,7 @@ def collect(search: Search, query: Query, most: int, into: Collected) -> None:
         part = replace(query, since_ns=since_ns, until_ns=until_ns)
         given = into.add(search(part))
         ids |= given.keys()
-        matching = {id_: sorted(_starts(spans, part)) for id_, spans in given.items()}
+        matching = {id_: sorted(_starts(trace.spans, part)) for id_, trace in given.items()}
         starts = [at for found in matching.values() for at in found]
         if len(given) >= query.limit:
             if until_ns - since_ns <= NARROWEST_NS:

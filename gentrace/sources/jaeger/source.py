@@ -12,13 +12,12 @@ from functools import cached_property, partial
 
 from gentrace.core import names
 from gentrace.core.otel_env import without_password
-from gentrace.core.spans import Span, Trace, plain
+from gentrace.core.spans import Span, Trace, plain, repeated
 from gentrace.core.spans import traces as grouped
 from gentrace.sources.base import ALWAYS, Found, Window
 from gentrace.sources.jaeger.access import Access
 from gentrace.sources.jaeger.api import Api, of_services
 from gentrace.sources.jaeger.client import Client
-from gentrace.sources.jaeger.decoded import Decoded
 from gentrace.sources.jaeger.query import Query
 from gentrace.sources.jaeger.slices import Collected, collect
 
@@ -113,7 +112,8 @@ class Jaeger:
         """The trace of that id; for the beginning of one, those of the last days that have it."""
         wanted = trace_id.lower()
         if len(wanted) == 32:
-            return _oldest_first(self._told(self._api.trace(wanted)))
+            found = self._api.trace(wanted)
+            return self._told(grouped(found), found.damaged, found.cut)
         return [trace for trace in self.traces().traces if trace.trace_id.startswith(wanted)]
 
     def by_generation(self, generation_id: str, window: Window = ALWAYS) -> Found:
@@ -128,6 +128,12 @@ class Jaeger:
         # Jaeger also looks into events and resources, which is not what was asked.
         kept = [trace for trace in found.traces if _carries(trace.spans, name, value)]
         return Found(kept, found.truncated)
+
+    def goes_on(self, at_ns: int) -> bool:
+        """Whether a span of ours starts after that."""
+        until_ns = max(at_ns, time.time_ns()) + AHEAD_S * 10**9
+        queries = (Query(service, at_ns, until_ns, 1) for service in self.services)
+        return any(self._api.search(query) for query in queries)
 
     def is_empty(self) -> bool:
         """Whether Jaeger has no service of ours."""
@@ -148,40 +154,36 @@ class Jaeger:
             query = Query(service, window.since_ns, window.until_ns, self._a_search, tags or {})
             collect(search, query, self._most, into)
         self._make_whole(into)
-        self._say(into.damaged, into.cut)
-        spans = (span for members in into.by_id.values() for span in members)
-        return Found(_oldest_first(grouped(spans)), into.truncated)
+        return Found(self._told(into.by_id.values(), into.damaged, into.cut), into.truncated)
 
     def _make_whole(self, into: Collected) -> None:
         """Ask for traces by their id where a parent is missing.
 
         Elasticsearch gives of a trace that it found by time only what began near that time.
         """
-        torn = [id_ for id_, spans in into.by_id.items() if _torn(spans)]
+        torn = [id_ for id_, trace in into.by_id.items() if _torn(trace.spans)]
         for trace_id in torn[:MOST_WHOLE]:
             into.add(self._api.trace(trace_id))
         if len(torn) > MOST_WHOLE:
             self._note(f"{len(torn) - MOST_WHOLE} traces may be missing their beginning")
 
-    def _told(self, found: Decoded) -> Iterable[Trace]:
-        self._say(found.damaged, found.cut)
-        return grouped(found)
-
-    def _say(self, damaged: int, cut: str) -> None:
+    def _told(self, given: Iterable[Trace], damaged: int, cut: str) -> list[Trace]:
+        """The traces, oldest first, with what is to be said of them."""
+        found = sorted(given, key=lambda trace: (trace.start_ns, trace.trace_id))
+        if twice := sum(trace.repeated for trace in found):
+            self._note(repeated(twice))
         if damaged:
             plural = "s" * (damaged > 1)
             self._note(f"{damaged} damaged span{plural} in Jaeger's answers, left out")
         if cut:
             self._note(f"Jaeger held spans back: {cut}. What is shown is not the whole trace")
+        return found
 
     def _closed(self, window: Window, days: int, said: bool = True) -> Window:
         """The window with both ends: Jaeger searches between two moments only."""
         now_ns = time.time_ns()
         if not window.since_ns and said:
-            self._note(
-                f"Jaeger {self.url} was searched {days} days back; `gentrace list --since` looks "
-                "further"
-            )
+            self._note(f"Jaeger {self.url} was searched {days} days back; --since looks further")
         return Window(
             window.since_ns or now_ns - days * _DAY_NS,
             window.until_ns or now_ns + AHEAD_S * 10**9,
@@ -198,7 +200,3 @@ def _torn(spans: Iterable[Span]) -> bool:
 
 def _carries(spans: Iterable[Span], name: str, value: str) -> bool:
     return any(name in span.attributes and plain(span.attributes[name]) == value for span in spans)
-
-
-def _oldest_first(found: Iterable[Trace]) -> list[Trace]:
-    return sorted(found, key=lambda trace: (trace.start_ns, trace.trace_id))

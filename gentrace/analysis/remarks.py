@@ -1,0 +1,47 @@
+"""What is wrong with one run's spans, or missing, and what was done about it, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gentrace.analysis.runs import Run
+from gentrace.core.spans import Span, repeated
+
+_CLOCKS_AGREE_NS = 1_000_000
+
+
+def of_run(run: Run, brief: bool = False) -> list[str]:
+    """The sentences; none for a run whose spans are as they should be.
+
+    Args:
+        brief: leave out what stands above a run: that it is none, or that it goes on.
+    """
+    told: list[str] = []
+    going = run.id is not None and run.outcome is None
+    if run.id is not None and run.parts.run is None and not (brief and going):
+        told.append("no run span is there; its times are worked out from the other spans")
+    if going and not brief:
+        told.append("it has not ended; counted up to its last sign of life")
+    if run.id is None and not brief:
+        told.append("this request made no run")
+    if early := skewed(run.parts.spans):
+        spans = "one span starts" if early == 1 else f"{early} spans start"
+        told.append(f"clock: {spans} before the parent of another process: their clocks differ")
+    if run.times.late:
+        steps = "one step" if run.times.late == 1 else f"{run.times.late} steps"
+        told.append(f"clock: {steps} came out of order and count as 0")
+    if run.trace.repeated:
+        told.append(repeated(run.trace.repeated))
+    return told
+
+
+def skewed(spans: Sequence[Span]) -> int:
+    """How many spans start before their parent of another process: their clocks differ."""
+    known = {span.span_id: span for span in spans}
+    pairs = ((known.get(span.parent_id), span) for span in spans)
+    return sum(
+        parent is not None
+        and parent.instance != span.instance
+        and span.start_ns < parent.start_ns - _CLOCKS_AGREE_NS
+        for parent, span in pairs
+    )
