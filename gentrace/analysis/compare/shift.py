@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gentrace.analysis.compare import candidates, effects, scores
+from gentrace.analysis.compare import candidates, drift, effects, scores
 from gentrace.analysis.compare.chances import two_sided
 from gentrace.analysis.compare.mix import mixes
 from gentrace.analysis.compare.model import Finding
@@ -70,7 +70,9 @@ def shift(
     p = holm(two_sided(whole), tested, len(found))
     moved = p <= ALPHA and not (only_slower and whole < 0)
     if moved and not _of_shares(runs, a & left, b & left, strata):
-        found.append(_time(runs, a & left, b & left, strata, p))
+        told = _time(runs, a & left, b & left, strata, p)
+        if not only_slower or _steps(runs, a & left, b & left, strata, told):
+            found.append(told)
     found = [each for each in found if effects.matters(each.effect, runs, b)]
     return found + mixes(runs, a, b, tested, len(found), known)
 
@@ -144,6 +146,15 @@ def _of_mover(
 def _time(runs: Table, a: Bools, b: Bools, strata: Ints, p_adjusted: float) -> Finding:
     time = effects.moved(runs, a, b, strata)
     return _finding("time", time or "", None, runs, a, b, strata, p_adjusted)
+
+
+def _steps(runs: Table, a: Bools, b: Bools, strata: Ints, found: Finding) -> bool:
+    """Whether the halves of a window differ by more than the time varies within either."""
+    spent = runs.times.get(found.name)
+    known = runs.ended
+    if spent is None:
+        return True
+    return drift.stands_out(spent, a & known, b & known, strata, steadily=True)
 
 
 def _finding(
