@@ -1,6 +1,6 @@
 """The same question as bench.findings, asked as an outsider would: other runs, the JSON answer.
 
-    python -m bench.findings_outside [--seeds 100 200] [--generations 400] [--only TEXT] [--show]
+    python -m bench.findings_outside [--seeds 100 200] [--only TEXT] [--show]
 
 The runs are those of tests/support/outside.py. `found` as in bench.findings; `--show` names the
 first findings where they were others.

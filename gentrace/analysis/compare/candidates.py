@@ -114,22 +114,22 @@ def window(
             continue
         there = scores.scored(scores.slowness(spent[known], whole, strata[known]), strata[known])
         spread = there.spread[there.strata]
-        low, high, z, n = _highest(there.scores, spread)
+        # Its edges are where the runs as a whole get slower, too, and not the time alone
+        low, high, _, n = _highest(there.scores + slow.scores[known], spread)
         looked += 1
         stretch = np.arange(low, high)
-        chance = chances.log_sum_tail(
-            float(there.scores[stretch].sum()),
-            float(spread[stretch].sum()),
-            float(there.scores.max()),
-        ) + float(np.log(max(n, 1)))
+        total, variance = float(there.scores[stretch].sum()), float(spread[stretch].sum())
+        variance *= 1 - len(stretch) / len(known)
+        z = total / np.sqrt(max(variance, 1e-12))
+        chance = chances.log_sum_tail(total, variance, float(there.scores.max()))
+        chance += float(np.log(max(n, 1)))
         if z <= 0 or (best is not None and chance >= best.log_p):
-            continue
-        inside = np.isin(np.arange(len(known)), stretch)
-        if not drift.stands_out(spent[known], inside, ~inside, strata[known]):
             continue
         mask = np.zeros(len(runs), dtype=bool)
         mask[known[low] : known[high - 1] + 1] = True
         if scores.groups(slow, [mask]).z[0] < 3:
+            continue
+        if not drift.stands_out(runs, time, mask, ~mask, strata):
             continue
         starts = (int(runs.start_ns[known[low]]), int(runs.start_ns[known[high - 1]]))
         best = Candidate("time", time, None, mask, chance, z, starts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from gentrace.analysis.compare import effects, fingerprints, summary
@@ -80,15 +82,35 @@ def _findings(
         search.run(sum(counts) - own)
         for into, found in ((causes, search.found), (symptoms, search.symptoms)):
             into += [(each.candidate.log_p, _finding(here, mask, each, told)) for each in found]
-    return _once(causes), _once(symptoms), sum(counts)
+    told = _once(causes)
+    return _named_once([*told, *_errors(told)]), _once(symptoms), sum(counts)
 
 
 def _once(found: list[tuple[float, Finding]]) -> list[Finding]:
     """The strongest first; of one value's findings only that."""
+    return _named_once([each for _, each in sorted(found, key=lambda pair: pair[0])])
+
+
+def _named_once(found: list[Finding]) -> list[Finding]:
     kept: dict[tuple[str, str | None], Finding] = {}
-    for _, each in sorted(found, key=lambda pair: pair[0]):
+    for each in found:
         kept.setdefault((each.name, each.value), each)
     return [*kept.values()]
+
+
+def _errors(found: list[Finding]) -> list[Finding]:
+    """The failures that an attribute was found for, as findings of their own after the causes."""
+    return [
+        replace(
+            each,
+            kind="error",
+            name="fingerprint",
+            value=each.fingerprint,
+            also=(f"{each.name}={each.value}", *each.also),
+        )
+        for each in found
+        if each.kind == "attribute" and each.fingerprint is not None
+    ]
 
 
 def _finding(runs: Table, hits: Bools, found: Found, told: str | None) -> Finding:

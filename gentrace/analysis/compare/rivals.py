@@ -43,20 +43,23 @@ class Rivals:
         """Whether an attribute is what is special about a stretch of time (a version, say)."""
         for each in ordered:
             shared = int((each.mask & stretch.mask).sum())
-            if 2 * shared <= each.mask.sum() or self._left(stretch, each) > _LEFT:
+            if 2 * shared <= each.mask.sum():
+                continue
+            if 2 * shared > stretch.mask.sum() and self._explains(each, stretch):
+                return True
+            if self._left(stretch, each) > _LEFT:
                 continue
             if candidates.same_runs(each.mask, stretch.mask):
                 return True
             if any(each is one for one in sure) and self._left(each, stretch) > _LEFT:
-                return True
-            if 2 * shared > stretch.mask.sum() and self._explains(each, stretch):
                 return True
         return False
 
     def either(self, attribute: Candidate | None, stretch: Candidate | None) -> Candidate | None:
         """Which comes first: an attribute that accounts for a stretch of time is the cause of it.
 
-        Where only the stretch accounts for the attribute, its runs happened to lie in it.
+        Where only the stretch accounts for the attribute, its runs happened to lie in it; so they
+        did where either accounts for the other, and the attribute has but a small part of it.
         """
         if attribute is None or stretch is None:
             return attribute or stretch
@@ -64,7 +67,10 @@ class Rivals:
         beside_stretch = self._left(attribute, stretch)
         if beside_attribute > _LEFT > beside_stretch:
             return stretch
-        if beside_stretch > _LEFT > beside_attribute or beside_attribute <= _LEFT:
+        if beside_stretch > _LEFT > beside_attribute:
+            return attribute
+        shared = int((attribute.mask & stretch.mask).sum())
+        if beside_attribute <= _LEFT and 2 * shared > stretch.mask.sum():
             return attribute
         return attribute if attribute.z >= stretch.z else stretch
 
@@ -72,12 +78,10 @@ class Rivals:
         """Whether its runs follow each other, and what is longer varies as much without them."""
         if not self.ranked or not drift.is_stretch(found.mask):
             return False
-        strata, known = self.strata(found.name), self.runs.ended
+        strata = self.strata(found.name)
         time = found.time or effects.moved(self.runs, found.mask, ~found.mask, strata)
-        if time is None:
-            return False
-        return not drift.stands_out(
-            self.runs.times[time], found.mask & known, ~found.mask & known, strata
+        return time is not None and not drift.stands_out(
+            self.runs, time, found.mask, ~found.mask, strata
         )
 
     def _explains(self, attribute: Candidate, stretch: Candidate) -> bool:

@@ -71,7 +71,8 @@ def shift(
     moved = p <= ALPHA and not (only_slower and whole < 0)
     if moved and not _of_shares(runs, a & left, b & left, strata):
         told = _time(runs, a & left, b & left, strata, p)
-        if not only_slower or _steps(runs, a & left, b & left, strata, told):
+        halves = only_slower and told.name in runs.times
+        if not halves or drift.stands_out(runs, told.name, a & left, b & left, strata):
             found.append(told)
     found = [each for each in found if effects.matters(each.effect, runs, b)]
     return found + mixes(runs, a, b, tested, len(found), known)
@@ -146,15 +147,6 @@ def _of_mover(
 def _time(runs: Table, a: Bools, b: Bools, strata: Ints, p_adjusted: float) -> Finding:
     time = effects.moved(runs, a, b, strata)
     return _finding("time", time or "", None, runs, a, b, strata, p_adjusted)
-
-
-def _steps(runs: Table, a: Bools, b: Bools, strata: Ints, found: Finding) -> bool:
-    """Whether the halves of a window differ by more than the time varies within either."""
-    spent = runs.times.get(found.name)
-    known = runs.ended
-    if spent is None:
-        return True
-    return drift.stands_out(spent, a & known, b & known, strata, steadily=True)
 
 
 def _finding(
