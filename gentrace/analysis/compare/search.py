@@ -19,6 +19,9 @@ from gentrace.analysis.compare.strata import beside, combined, kinds
 from gentrace.analysis.compare.table import KIND, TIMES, Bools, Column, Ints, Table, Tags
 
 MOST = 8
+_HALF = float(np.log(2))
+"""A value counts as two hypotheses: its slowness is one, how often it is slow for its kind half of
+one, and the times each by itself the other half. What is a half has its chance doubled."""
 _EXACT_UNDER, _EXACT_RUNS = 20, 20_000
 
 
@@ -97,7 +100,7 @@ class Search:
         for name, column in candidates.columns(self.runs, asked):
             scored, _ = self._scored(name)
             count += int(scores.words(scored, column).enough.sum())
-        return count * 3 if self.ranked else count
+        return count * 2 if self.ranked else count
 
     def _scored(self, name: str = "") -> tuple[Scored, Scored | None]:
         """By hits, and where it is asked by slowness, within :meth:`strata`."""
@@ -161,7 +164,9 @@ class Search:
         expected = float(self.hits.mean()) * float(mask.sum())
         if expected < _EXACT_UNDER and len(self.runs) <= _EXACT_RUNS and z_hits > 2:
             log_hits = float(np.log(max(scores.exact_over(self.hits, mask, strata), 1e-300)))
-        return min(log_hits, chances.log_normal_tail(z_rank)) if self.ranked else log_hits
+        if not self.ranked:
+            return log_hits
+        return min(log_hits + _HALF, chances.log_normal_tail(z_rank))
 
     def _stretch(self, strata: Ints, times: Sequence[str]) -> Candidate | None:
         slow, ranks = self._scored()

@@ -59,9 +59,10 @@ def shift(
     found: list[Finding] = []
     left = a | b
     strata = combined([kinds(runs), *known], len(runs))
+    # Who moved more than the others is asked of few runs a side: at half of the chance
     while len(found) < _MOST:
         mover = _mover(runs, a & left, b & left, strata, only_slower)
-        if mover is None or holm(two_sided(mover.z), tested, len(found)) > ALPHA:
+        if mover is None or holm(two_sided(mover.z), tested, len(found)) > ALPHA / 2:
             break
         p = holm(two_sided(mover.z), tested, len(found))
         found.append(_of_mover(runs, a & left, b & left, strata, mover, p))
