@@ -23,6 +23,7 @@ def as_object(found: GroupComparison, links: Links | None = None) -> Object:
         "question": found.question,
         "groups": {name: _group(group) for name, group in found.groups.items()},
         "findings": [_finding(each, links) for each in found.findings],
+        "symptoms": [_finding(each, links) for each in found.symptoms],
         "times": {f"{time}_s": _time(each) for time, each in found.times.items()},
         "not_enough_data": list(found.not_enough_data),
         "notes": list(found.notes),
@@ -62,6 +63,7 @@ def _finding(found: Finding, links: Links | None) -> Object:
         "also": list(found.also),
         "window": [iso(at_ns) for at_ns in found.window] if found.window else None,
         "fingerprint": found.fingerprint,
+        "comparison": list(found.comparison),
         "exemplars": [_exemplar(each, links) for each in found.exemplars],
     }
 

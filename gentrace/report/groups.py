@@ -20,6 +20,7 @@ from gentrace.report.links import Links
 from gentrace.report.terminal import address, indented, wrapped, write
 
 LETTERS = "ABCDEFGH"
+SYMPTOMS = "symptoms, not causes: what became of the runs and no finding accounts for"
 _SHOWN_FINGERPRINTS, _SHOWN_EXEMPLARS = 10, 4
 
 
@@ -32,6 +33,7 @@ def print_groups(to: Console, found: GroupComparison, links: Links | None = None
         _times(to, found)
     to.print()
     _findings(to, found, links)
+    _symptoms(to, found)
     if found.fingerprints:
         to.print()
         _fingerprints(to, found.fingerprints, links)
@@ -74,7 +76,7 @@ def what(found: Finding) -> str:
     told = f"{found.name} = {found.value}" if found.value is not None else found.name
     if found.time and found.time != found.name:
         told += f", in {found.time}"
-    if found.fingerprint:
+    if found.fingerprint and found.kind != "error":
         told += f", of {found.fingerprint}"
     if found.window:
         told += f", from {words.moment(found.window[0])} to {words.moment(found.window[1])}"
@@ -97,6 +99,15 @@ def meaning(found: Finding) -> str:
             return f"this failure is {'more' if more else 'less'} frequent"
         case _:
             return found.kind
+
+
+def compared(answer: GroupComparison, found: Finding) -> str:
+    """Which two of the groups it comes from, where there are more than two."""
+    letters = {name: letter for letter, name in zip(LETTERS, answer.groups, strict=False)}
+    if len(letters) < 3 or not all(name in letters for name in found.comparison):
+        return ""
+    a, b = found.comparison
+    return f"{a} beside {b} ({letters[a]}, {letters[b]})"
 
 
 def summary(group: Group) -> str:
@@ -148,15 +159,25 @@ def _findings(to: Console, found: GroupComparison, links: Links | None) -> None:
     covered = f", corrected for the {found.tested} tested" if found.tested else ""
     write(to, Text(f"found, the strongest cause first{covered}", "dim"))
     for number, each in enumerate(found.findings, 1):
-        indented(to, f"{number}. {what(each)}", "bold", 0, 3)
-        told = [f"{size(each)}", probability(each.p_adjusted)]
-        if each.n:
-            told.append(f"{each.n} runs")
-        indented(to, " · ".join(told), "", 3)
+        _finding(to, found, f"{number}. ", each)
         indented(to, meaning(each), "dim", 3)
         if each.also:
             indented(to, f"the same runs carry {', '.join(each.also)}", "dim", 3)
         _exemplars(to, each.exemplars, links)
+
+
+def _symptoms(to: Console, found: GroupComparison) -> None:
+    if found.symptoms:
+        to.print()
+        write(to, Text(SYMPTOMS, "dim"))
+    for each in found.symptoms:
+        _finding(to, found, "•  ", each)
+
+
+def _finding(to: Console, answer: GroupComparison, mark: str, found: Finding) -> None:
+    indented(to, f"{mark}{what(found)}", "bold", 0, 3)
+    told = [size(found), probability(found.p_adjusted), f"{found.n} runs" if found.n else None]
+    indented(to, words.joined([*told, compared(answer, found)]), "", 3)
 
 
 def _fingerprints(to: Console, found: Sequence[Fingerprint], links: Links | None) -> None:

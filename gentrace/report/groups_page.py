@@ -42,7 +42,9 @@ def page(found: GroupComparison, links: Links | None = None) -> str:
                 for pair in (letters[:2], letters[2:4])
                 if (spread := _spread([(letter, each) for letter, (_, each) in pair]))
             ],
-            "findings": _findings(found.findings, links),
+            "findings": _findings(found, found.findings, links),
+            "symptoms": _findings(found, found.symptoms, links),
+            "symptoms_are": groups.SYMPTOMS,
             "fingerprints": [
                 _fingerprint(each, links) for each in found.fingerprints[:MOST_FINGERPRINTS]
             ],
@@ -129,7 +131,9 @@ def _ages(axis: charts.Axis, ages: Sequence[float]) -> list[int]:
     return list(dict.fromkeys(round(axis.at(age)) for age in ages))[:MOST_AGES]
 
 
-def _findings(found: Sequence[Finding], links: Links | None) -> list[dict[str, Any]]:
+def _findings(
+    answer: GroupComparison, found: Sequence[Finding], links: Links | None
+) -> list[dict[str, Any]]:
     axes = {
         unit: charts.interval_axis(
             ((each.effect, *each.interval) for each in found if each.unit == unit), INTERVAL
@@ -139,6 +143,7 @@ def _findings(found: Sequence[Finding], links: Links | None) -> list[dict[str, A
     return [
         {
             "what": groups.what(each),
+            "compared": groups.compared(answer, each),
             "meaning": groups.meaning(each),
             "size": groups.size(each),
             "probability": groups.probability(each.p_adjusted),

@@ -61,11 +61,15 @@ def slow() -> GroupComparison:
         findings=(
             Finding("attribute", "generation.account.id", "7", "provider_run", 18.4, (12.9, 24.0),
                     0.00002, (exemplar("311"), exemplar("298"), exemplar("305")), n=33,
-                    also=("generation.user.id = 3",)),
+                    also=("generation.user.id = 3",), comparison=("slow", "rest")),
             Finding("time", "queue", None, "queue", 4.2, (2.0, 7.7), 0.004, (exemplar("290"),),
-                    n=41, window=(START, START + 30 * MINUTE_NS)),
+                    n=41, window=(START, START + 30 * MINUTE_NS), comparison=("slow", "rest")),
             Finding("mix", "generation.model", "v5.5", None, 0.31, (0.18, 0.42), 0.012,
-                    unit="share", n=120),
+                    unit="share", n=120, comparison=("newer", "older")),
+        ),
+        symptoms=(
+            Finding("attribute", "generation.tries", "2", "retry_wait", 11.5, (8.0, 15.2), 0.0004,
+                    (exemplar("301"),), n=12, comparison=("slow", "rest")),
         ),
         notes=("6 runs have not ended and count as longer than their age",),
         not_enough_data=("image_to_image of remaker: 3 runs, 8 are needed on each side",),

@@ -1,7 +1,6 @@
 """What may be a cause: attribute values, and stretches of the window in which a time went up.
 
-An attribute that says what became of a run (how often it was tried, why it waited) follows from
-causes more often than it is one. It is asked last, once the causes are accounted for.
+Which attributes may be one is told by :mod:`gentrace.analysis.compare.roles`.
 """
 
 from __future__ import annotations
@@ -11,29 +10,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gentrace.analysis.compare import chances, scores
+from gentrace.analysis.compare import chances, drift, effects, roles, scores
+from gentrace.analysis.compare.roles import Role
 from gentrace.analysis.compare.scores import LEAST, Scored
+from gentrace.analysis.compare.strata import centres
 from gentrace.analysis.compare.table import KIND, Bools, Column, Floats, Ints, Table, Tags
-from gentrace.core import names
 
-CONSEQUENCES = (
-    names.WAIT_REASON, names.REQUEUES, names.ATTEMPTS, names.TRIES,
-)  # fmt: skip
-NEVER = frozenset(
-    {
-        names.OUTCOME, names.ERROR_CODE, names.ERROR_TYPE, names.STAGE, names.POLLS,
-        names.LATE_EVENTS, names.INCOMPLETE, names.SCRUBBED, names.LINKS,
-    }
-)  # fmt: skip
-"""They say what happened, and not to whom: a comparison by them would explain a thing by itself."""
-_PREFERRED = (names.ACCOUNT_ID, names.CODE_VERSION, names.USER_ID)
-"""Of attributes that the same runs carry, the first is named."""
 _WINDOW_PARTS = (2, 3, 5, 8, 12, 20, 30)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An attribute value, or a stretch of time; ``log_p`` is one-sided and not corrected."""
+    """An attribute value, or a stretch of time; ``log_p`` is one-sided and not corrected.
+
+    ``time`` is set where it is that one of the times alone that told of an attribute value.
+    """
 
     kind: str
     name: str
@@ -42,19 +33,18 @@ class Candidate:
     log_p: float
     z: float
     window: tuple[int, int] | None = None
+    time: str | None = None
 
 
 def causes(runs: Table, kind_too: bool = False) -> list[str]:
     """Attributes that may be causes, in the order in which they are named."""
-    held = {*runs.columns, *runs.tags} - NEVER - {*CONSEQUENCES}
-    held -= set() if kind_too else {*KIND}
-    known = [name for name in (*KIND, *_PREFERRED) if name in held]
-    return [*known, *sorted(held - {*known} - {*runs.tags}), *sorted(held & {*runs.tags})]
+    found = roles.having(runs, Role.CAUSE)
+    return found if kind_too else [name for name in found if name not in KIND]
 
 
-def consequences(runs: Table) -> list[str]:
+def symptoms(runs: Table) -> list[str]:
     """Attributes that say what became of a run."""
-    return [name for name in CONSEQUENCES if name in runs.columns]
+    return roles.having(runs, Role.SYMPTOM)
 
 
 def columns(runs: Table, asked: Iterable[str]) -> Iterator[tuple[str, Column | Tags]]:
@@ -70,10 +60,44 @@ def same_runs(a: Bools, b: Bools) -> bool:
     return bool((a & b).sum() >= 0.95 * (a | b).sum())
 
 
+def by_time(runs: Table, strata: Ints, asked: Iterable[str]) -> Iterator[Candidate]:
+    """Values with which one of the times is longer, by more than a run's duration makes little of.
+
+    Only where it is longer for most of the runs: what befalls a few shows in the whole duration.
+    The chance is that of the best of the times, taken twice: half a hypothesis for each value.
+    """
+    asked = list(asked)
+    known = np.flatnonzero(runs.ended)
+    here, within = runs.chosen(runs.ended), strata[known]
+    usual = effects.MATTERS * float(np.median(here.seconds)) if len(here) else 0.0
+    times = {time: spent for time, spent in here.times.items() if spent.any()}
+    for time, spent in times.items():
+        ended = np.ones(len(spent), dtype=bool)
+        ranks = scores.scored(scores.slowness(spent, ended, within), within)
+        most = float(ranks.scores.max())
+        for name, column in columns(here, asked):
+            tested = scores.words(ranks, column)
+            for code in np.flatnonzero(tested.enough & (tested.z > 3)).tolist():
+                mask = runs.holds(name, column.words[code])
+                inside = mask[known]
+                variance = float((ranks.scores[inside].sum() / tested.z[code]) ** 2)
+                log_p = chances.log_sum_tail(
+                    float(ranks.scores[inside].sum()), variance, most
+                ) + float(np.log(2 * len(times)))
+                effect = np.median((spent - centres(spent, within, ~inside))[inside])
+                if effect >= usual:
+                    z = float(tested.z[code])
+                    yield Candidate(
+                        "attribute", name, column.words[code], mask, log_p, z, time=time
+                    )
+
+
 def window(
     runs: Table, strata: Ints, slow: Scored, asked: Iterable[str]
 ) -> tuple[Candidate | None, int]:
-    """The stretch in which one of the times went up the most, and how many were looked at.
+    """The stretch in which one of the times went up the most, and how many times were looked at.
+
+    Its chance is that of the best of a time's stretches, so that a time counts as one hypothesis.
 
     The runs are in the order of their start. A stretch counts only where the runs as a whole are
     slower in it, too.
@@ -90,17 +114,25 @@ def window(
             continue
         there = scores.scored(scores.slowness(spent[known], whole, strata[known]), strata[known])
         spread = there.spread[there.strata]
-        low, high, z, n = _highest(there.scores, spread)
-        looked += n
-        if z <= 0 or (best is not None and z <= best.z):
+        # Its edges are where the runs as a whole get slower, too, and not the time alone
+        low, high, _, n = _highest(there.scores + slow.scores[known], spread)
+        looked += 1
+        stretch = np.arange(low, high)
+        total, variance = float(there.scores[stretch].sum()), float(spread[stretch].sum())
+        variance *= 1 - len(stretch) / len(known)
+        z = total / np.sqrt(max(variance, 1e-12))
+        chance = chances.log_sum_tail(total, variance, float(there.scores.max()))
+        chance += float(np.log(max(n, 1)))
+        if z <= 0 or (best is not None and chance >= best.log_p):
             continue
         mask = np.zeros(len(runs), dtype=bool)
         mask[known[low] : known[high - 1] + 1] = True
         if scores.groups(slow, [mask]).z[0] < 3:
             continue
-        log_p = chances.log_normal_tail(z) + float(np.log(n))
+        if not drift.stands_out(runs, time, mask, ~mask, strata):
+            continue
         starts = (int(runs.start_ns[known[low]]), int(runs.start_ns[known[high - 1]]))
-        best = Candidate("time", time, None, mask, log_p, z, starts)
+        best = Candidate("time", time, None, mask, chance, z, starts)
     return best, looked
 
 
@@ -155,11 +187,11 @@ def burst(runs: Table, hits: Bools, strata: Ints) -> tuple[Candidate | None, int
     at = int(np.argmin(log_p))
     inside = np.flatnonzero(hits[lows[at] : highs[at]])
     if len(inside) < 2:
-        return None, len(lows)
+        return None, 1
     low, high = int(lows[at] + inside[0]), int(lows[at] + inside[-1])
     mask = np.zeros(n, dtype=bool)
     mask[low : high + 1] = True
     z = float(np.sqrt(max(0.0, -2 * log_p[at])))  # near enough to set it beside others
     starts = (int(runs.start_ns[low]), int(runs.start_ns[high]))
     found = Candidate("error", "", None, mask, float(log_p[at] + np.log(len(lows))), z, starts)
-    return found, len(lows)
+    return found, 1

@@ -29,6 +29,21 @@ def two_sided(z: float) -> float:
     return float(min(1.0, 2 * np.exp(_log_ndtr(-abs(z)))))
 
 
+def log_sum_tail(total: float, variance: float, most: float) -> float:
+    """Log of a bound (Bennett's) on the chance that bounded values of mean 0 add up to so much.
+
+    It holds for few and for skewed values, where the normal tail is far too small.
+
+    Args:
+        variance: of the sum.
+        most: the greatest that one value can be.
+    """
+    if total <= 0 or variance <= 0:
+        return 0.0
+    u = most * total / variance
+    return float(-variance / most**2 * ((1 + u) * np.log1p(u) - u))
+
+
 def log_poisson_tail(least: Floats, mean: Floats) -> Floats:
     """Log of the chance of at least so many."""
     chance = np.where(least > 0, cast(Any, special.gammainc)(np.maximum(least, 1), mean), 1.0)

@@ -64,7 +64,7 @@ def moved(runs: Table, inside: Bools, outside: Bools, strata: Ints) -> str | Non
         beside = spent - centres(spent, strata, outside & known)
         a, b = beside[inside & known], beside[outside & known]
         # A wait that only some runs have moves no median; a mean without its tail it does.
-        moved_s = max((float(np.median(a) - np.median(b)), _trimmed(a) - _trimmed(b)), key=abs)
+        moved_s = max((float(np.median(a) - np.median(b)), trimmed(a) - trimmed(b)), key=abs)
         if abs(moved_s) > abs(best):
             best, found = moved_s, name
     return found
@@ -82,7 +82,8 @@ def exemplars(runs: Table, inside: Bools, order: Floats) -> tuple[Exemplar, ...]
     return tuple(runs.exemplar(int(row)) for row in chosen)
 
 
-def _trimmed(values: Floats) -> float:
+def trimmed(values: Floats) -> float:
+    """The mean without the tenth at either end: it sees a wait that only a part of the runs has."""
     cut = len(values) // 10
     return float(np.sort(values)[cut : len(values) - cut].mean())
 

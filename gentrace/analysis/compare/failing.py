@@ -34,13 +34,14 @@ def failing(runs: Table, new_since: str | int | None = None) -> GroupComparison:
     texts, codes = fingerprints.fingerprints(runs, failed)
     short: list[str] = []
     findings: list[Finding] = []
+    symptoms: list[Finding] = []
     tested = 0
     if failed.sum() < LEAST or succeeded.sum() < LEAST:
         short.append(
             f"{failed.sum()} failures and {succeeded.sum()} successes; {LEAST} of each are needed"
         )
     else:
-        findings, tested = _findings(runs, texts, codes, failed, succeeded)
+        findings, symptoms, tested = _findings(runs, texts, codes, failed, succeeded)
     others = len(runs) - int(failed.sum()) - int(succeeded.sum())
     return GroupComparison(
         question="failing",
@@ -53,13 +54,15 @@ def failing(runs: Table, new_since: str | int | None = None) -> GroupComparison:
         else [],
         fingerprints=fingerprints.described(runs, texts, codes, succeeded, new_since),
         tested=tested,
+        symptoms=symptoms,
     )
 
 
 def _findings(
     runs: Table, texts: list[str], codes: Ints, failed: Bools, succeeded: Bools
-) -> tuple[list[Finding], int]:
-    """Of all failures, and of each frequent fingerprint; a cause of several counts once."""
+) -> tuple[list[Finding], list[Finding], int]:
+    """Of all failures, and of each frequent fingerprint; a cause of several counts once.
+    Then what became of them, likewise, and how much was tested."""
     asked: list[tuple[str | None, Bools]] = []
     sizes = np.bincount(codes[codes >= 0], minlength=len(texts))
     for code in np.argsort(-sizes, kind="stable")[:_MOST_LIKE]:
@@ -73,15 +76,41 @@ def _findings(
         here, mask = runs.chosen(kept), hits[kept]
         searches.append((told, here, mask, Search(here, mask, ranked=False, kind_too=True)))
     counts = [search.count() for *_, search in searches]
-    found: dict[tuple[str, str | None], tuple[float, Finding]] = {}
+    causes: list[tuple[float, Finding]] = []
+    symptoms: list[tuple[float, Finding]] = []
     for (told, here, mask, search), own in zip(searches, counts, strict=True):
-        for each in search.run(sum(counts) - own):
-            made = replace(_finding(here, mask, each, told), fingerprint=told)
-            key = (made.name, made.value)
-            if key not in found or each.candidate.log_p < found[key][0]:
-                found[key] = (each.candidate.log_p, made)
-    ordered = sorted(found.values(), key=lambda pair: pair[0])
-    return [made for _, made in ordered], sum(counts)
+        search.run(sum(counts) - own)
+        for into, found in ((causes, search.found), (symptoms, search.symptoms)):
+            into += [(each.candidate.log_p, _finding(here, mask, each, told)) for each in found]
+    told = _once(causes)
+    return _named_once([*told, *_errors(told)]), _once(symptoms), sum(counts)
+
+
+def _once(found: list[tuple[float, Finding]]) -> list[Finding]:
+    """The strongest first; of one value's findings only that."""
+    return _named_once([each for _, each in sorted(found, key=lambda pair: pair[0])])
+
+
+def _named_once(found: list[Finding]) -> list[Finding]:
+    kept: dict[tuple[str, str | None], Finding] = {}
+    for each in found:
+        kept.setdefault((each.name, each.value), each)
+    return [*kept.values()]
+
+
+def _errors(found: list[Finding]) -> list[Finding]:
+    """The failures that an attribute was found for, as findings of their own after the causes."""
+    return [
+        replace(
+            each,
+            kind="error",
+            name="fingerprint",
+            value=each.fingerprint,
+            also=(f"{each.name}={each.value}", *each.also),
+        )
+        for each in found
+        if each.kind == "attribute" and each.fingerprint is not None
+    ]
 
 
 def _finding(runs: Table, hits: Bools, found: Found, told: str | None) -> Finding:
@@ -103,4 +132,6 @@ def _finding(runs: Table, hits: Bools, found: Found, told: str | None) -> Findin
         n=int(inside.sum()),
         also=found.also,
         window=candidate.window,
+        fingerprint=told,
+        comparison=("failed", "succeeded"),
     )

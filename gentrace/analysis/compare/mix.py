@@ -10,7 +10,7 @@ import numpy as np
 from gentrace.analysis.compare import candidates, chances, effects, scores
 from gentrace.analysis.compare.model import Finding
 from gentrace.analysis.compare.scores import ALPHA, LEAST, holm
-from gentrace.analysis.compare.strata import centres, combined, kinds
+from gentrace.analysis.compare.strata import beside, centres, combined, kinds
 from gentrace.analysis.compare.table import KIND, Bools, Column, Floats, Ints, Table
 
 _MATTERS = 0.05  # of log seconds: a change of shares that moves durations by less is none
@@ -42,7 +42,7 @@ def mixes(
             if not isinstance(column, Column) or name in taken:
                 continue
             # Both must hold: the shares changed, and runs of other values take longer.
-            log_p = max(_changed(column, in_a, given), _told_apart(here, name, column, in_a))
+            log_p = max(_changed(column, in_a, given), _told_apart(here, name, column, in_a, given))
             if holm(float(np.exp(log_p)), tested, before + len(found)) > ALPHA:
                 continue
             weight = abs(_weight(here, name, column, in_a))
@@ -71,10 +71,10 @@ def _changed(column: Column, in_a: Bools, given: Ints) -> float:
     return _strongest(scores.words(scores.scored(in_a.astype(np.float64), given), column))
 
 
-def _told_apart(here: Table, name: str, column: Column, in_a: Bools) -> float:
-    """Log p of all values taking as long as each other, within the groups."""
-    others = kinds(here, [part for part in KIND if part != name])
-    within = combined([others, in_a], len(here))
+def _told_apart(here: Table, name: str, column: Column, in_a: Bools, given: Ints) -> float:
+    """Log p of all values taking as long as each other, within the groups and what is known."""
+    others = kinds(here, beside(name))
+    within = combined([others, in_a, given], len(here))
     ranks = scores.slowness(here.seconds, here.ended, within)
     return _strongest(scores.words(scores.scored(ranks, within), column))
 
@@ -95,13 +95,22 @@ def _merged(cells: Ints) -> Ints:
 
 
 def _weight(here: Table, name: str, column: Column, in_a: Bools) -> float:
-    """By how much the change of shares alone moves the mean of the log durations."""
+    """By how much the change of shares alone moves the mean of the log durations.
+
+    Something new is a change of what was asked; of anything else (a version, a machine) only what
+    both groups have has shares that change.
+    """
     logs = np.log(np.maximum(here.seconds, 1e-3))
     if name not in KIND:
         everything = np.ones(len(here), dtype=bool)
         logs = logs - centres(logs, kinds(here), everything)
     codes = column.codes + 1
-    return float(((_shares(codes, in_a) - _shares(codes, ~in_a)) * _levels(codes, logs)).sum())
+    ours, theirs = _shares(codes, in_a), _shares(codes, ~in_a)
+    change = ours - theirs
+    if name not in KIND:
+        in_both = np.minimum(ours * in_a.sum(), theirs * (~in_a).sum()) >= LEAST
+        change = np.where(in_both, change, 0.0)
+    return float((change * _levels(codes, logs)).sum())
 
 
 def _shares(codes: Ints, rows: Bools) -> Floats:

@@ -82,6 +82,7 @@ class Finding:
         also: other ``name=value`` that the same runs carry, so that data cannot tell them apart.
         window: of a ``time`` that went up for a while, the first and the last start in it.
         fingerprint: of failures, which of them it is about; None is all.
+        comparison: the two of the answer's groups that it comes from.
     """
 
     kind: str
@@ -97,6 +98,7 @@ class Finding:
     also: tuple[str, ...] = ()
     window: tuple[int, int] | None = None
     fingerprint: str | None = None
+    comparison: tuple[str, str] = ("a", "b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,8 @@ class GroupComparison:
         question: ``slow``, ``failing`` or ``groups``.
         groups: by name; the first is the side whose cause is sought.
         findings: the strongest cause first; empty where nothing was found.
+        symptoms: what became of the runs (tries, waits, the processes they crossed) and the causes
+            found do not account for; told beside the findings, and no causes.
         times: by time, the largest difference first.
         not_enough_data: sentences on what could not be asked.
         notes: sentences on what was read and left out.
@@ -204,3 +208,4 @@ class GroupComparison:
     fingerprints: Sequence[Fingerprint] = ()
     tested: int = 0
     truncated: bool = False
+    symptoms: Sequence[Finding] = ()

@@ -17,7 +17,7 @@ from gentrace.analysis.compare.table import Bools, Column, Floats, Ints, Tags
 
 LEAST = 8
 """Runs on a side under which nothing is said."""
-ALPHA = 0.01
+ALPHA = 0.02
 """A corrected p above it is no finding. Below the usual 5 %: a false cause costs somebody a day."""
 
 

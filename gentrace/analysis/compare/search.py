@@ -13,14 +13,16 @@ import numpy as np
 
 from gentrace.analysis.compare import candidates, chances, scores
 from gentrace.analysis.compare.candidates import Candidate
+from gentrace.analysis.compare.rivals import Rivals, within
 from gentrace.analysis.compare.scores import ALPHA, Scored, holm
-from gentrace.analysis.compare.strata import combined, kinds
+from gentrace.analysis.compare.strata import beside, combined, kinds
 from gentrace.analysis.compare.table import KIND, TIMES, Bools, Column, Ints, Table, Tags
 
 MOST = 8
+_HALF = float(np.log(2))
+"""A value counts as two hypotheses: its slowness is one, how often it is slow for its kind half of
+one, and the times each by itself the other half. What is a half has its chance doubled."""
 _EXACT_UNDER, _EXACT_RUNS = 20, 20_000
-_LEFT = 3.5
-"""A z that is left over where another cause is accounted for: chance, looked for in many places."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Search:
         ranked: runs that are not hits differ in how slow they were, and that is asked, too.
         kind_too: operation, provider and model may be causes.
         tested: how many hypotheses so far.
+        symptoms: what became of the runs, where the causes do not account for it.
     """
 
     runs: Table
@@ -55,6 +58,7 @@ class Search:
     kind_too: bool = False
     tested: int = 0
     found: list[Found] = field(default_factory=list[Found])
+    symptoms: list[Found] = field(default_factory=list[Found])
     _strata: dict[tuple[str, int], Ints] = field(default_factory=dict[tuple[str, int], Ints])
     _scores: dict[tuple[str, int], tuple[Scored, Scored | None]] = field(
         default_factory=dict[tuple[str, int], "tuple[Scored, Scored | None]"]
@@ -65,66 +69,77 @@ class Search:
         causes = candidates.causes(self.runs, self.kind_too)
         times = TIMES if self.ranked else ("",)
         self.tested = self.count() + outside
-        for asked, stretches in ((causes, True), (candidates.consequences(self.runs), False)):
-            while len(self.found) < MOST:
-                known = [*self.found]
-                best = self._next(asked, times if stretches else None)
-                if best is None:
-                    break
-                self.found = [*known, best]
+        self._collect(causes, times)
+        n = len(self.found)
+        self._collect(candidates.symptoms(self.runs), None)
+        self.found, self.symptoms = self.found[:n], self.found[n:]
         return self.found
+
+    def _collect(self, asked: Sequence[str], times: Sequence[str] | None) -> None:
+        while len(self.found) < MOST:
+            best = self._next(asked, times)
+            if best is None:
+                return
+            self.found = [*self.found, best]
 
     def count(self) -> int:
         """How many hypotheses about attributes there are."""
         causes = candidates.causes(self.runs, self.kind_too)
-        return self._count(causes) + self._count(candidates.consequences(self.runs))
+        return self._count(causes) + self._count(candidates.symptoms(self.runs))
 
     def strata(self, name: str = "") -> Ints:
         """Kind (but for an attribute of the kind itself), and the causes found so far."""
         key = (name if name in KIND else "", len(self.found))
         if key not in self._strata:
-            others = [part for part in KIND if part != name]
             masks = [each.candidate.mask for each in self.found]
-            self._strata[key] = combined([kinds(self.runs, others), *masks], len(self.runs))
+            self._strata[key] = combined([kinds(self.runs, beside(name)), *masks], len(self.runs))
         return self._strata[key]
 
     def _count(self, asked: Sequence[str]) -> int:
         count = 0
         for name, column in candidates.columns(self.runs, asked):
             scored, _ = self._scored(name)
-            count += int(scores.words(scored, column).enough.sum()) * (1 + self.ranked)
-        return count
+            count += int(scores.words(scored, column).enough.sum())
+        return count * 2 if self.ranked else count
 
     def _scored(self, name: str = "") -> tuple[Scored, Scored | None]:
         """By hits, and where it is asked by slowness, within :meth:`strata`."""
         key = (name if name in KIND else "", len(self.found))
         if key not in self._scores:
-            self._scores[key] = self._within(self.strata(name))
+            self._scores[key] = within(self.runs, self.hits, self.ranked, self.strata(name))
         return self._scores[key]
-
-    def _within(self, strata: Ints) -> tuple[Scored, Scored | None]:
-        ranks = scores.slowness(self.runs.seconds, self.runs.ended, strata) if self.ranked else None
-        hits = scores.scored(self.hits.astype(np.float64), strata)
-        return hits, None if ranks is None else scores.scored(ranks, strata)
 
     def _next(self, asked: Sequence[str], times: Sequence[str] | None) -> Found | None:
         """The strongest of what is left, or None where chance explains all of it."""
-        strata = self.strata()
-        ordered = sorted(self._candidates(asked), key=lambda found: found.log_p)
-        best = self._significant(ordered[0]) if ordered else None
+        stretch = None
         if times is not None:
             seen = {f.candidate.name for f in self.found if f.candidate.kind == "time"}
-            stretch = self._stretch(strata, [time for time in times if time not in seen])
-            if stretch is None or not self._accounted(stretch, ordered):
-                best = self._either(best, stretch)
+            stretch = self._stretch(self.strata(), [time for time in times if time not in seen])
+        ordered = sorted(self._candidates(asked), key=lambda found: found.log_p)
+        rivals = Rivals(self.runs, self.hits, self.ranked, self.strata)
+        sure = [each for each in ordered if self._significant(each)]
+        best = next((each for each in sure if not rivals.drifts(each)), None)
+        if stretch is not None and not rivals.accounted(stretch, ordered, sure):
+            best = rivals.either(best, stretch)
+        if best is None and times is not None and self.ranked:
+            best = self._by_time(asked, rivals)
         if best is None:
             return None
+        p = holm(float(np.exp(best.log_p)), self.tested, len(self.found))
+        also: tuple[str, ...] = ()
         if best.kind == "attribute":
             best, also = self._named(best, ordered)
-        else:
-            also = ()
-        p = holm(float(np.exp(best.log_p)), self.tested, len(self.found))
         return Found(best, p, self.strata(best.name), also)
+
+    def _by_time(self, asked: Sequence[str], rivals: Rivals) -> Candidate | None:
+        """What lengthens one of the times and is lost in the noise of the whole duration."""
+        taken = {(f.candidate.name, f.candidate.value) for f in self.found}
+        best: Candidate | None = None
+        for each in candidates.by_time(self.runs, self.strata(), asked):
+            better = best is None or each.log_p < best.log_p
+            if better and (each.name, each.value) not in taken and self._significant(each):
+                best = best if rivals.drifts(each) else each
+        return best
 
     def _candidates(self, asked: Sequence[str]) -> Iterator[Candidate]:
         taken = {(f.candidate.name, f.candidate.value) for f in self.found}
@@ -149,7 +164,9 @@ class Search:
         expected = float(self.hits.mean()) * float(mask.sum())
         if expected < _EXACT_UNDER and len(self.runs) <= _EXACT_RUNS and z_hits > 2:
             log_hits = float(np.log(max(scores.exact_over(self.hits, mask, strata), 1e-300)))
-        return min(log_hits, chances.log_normal_tail(z_rank)) if self.ranked else log_hits
+        if not self.ranked:
+            return log_hits
+        return min(log_hits + _HALF, chances.log_normal_tail(z_rank))
 
     def _stretch(self, strata: Ints, times: Sequence[str]) -> Candidate | None:
         slow, ranks = self._scored()
@@ -167,47 +184,12 @@ class Search:
         p = holm(float(np.exp(found.log_p)), self.tested, len(self.found))
         return found if p <= ALPHA else None
 
-    def _accounted(self, stretch: Candidate, ordered: Sequence[Candidate]) -> bool:
-        """Whether an attribute is what is special about a stretch of time (a version, say)."""
-        overlapping = (c for c in ordered if (c.mask & stretch.mask).sum() * 2 > c.mask.sum())
-        return any(
-            self._left(stretch, c) <= _LEFT < self._left(c, stretch)
-            for c in overlapping
-            if self._significant(c)
-        ) or any(
-            self._left(stretch, c) <= _LEFT
-            for c in ordered
-            if candidates.same_runs(c.mask, stretch.mask)
-        )
-
-    def _either(self, attribute: Candidate | None, stretch: Candidate | None) -> Candidate | None:
-        """Which comes first: an attribute that accounts for a stretch of time is the cause of it.
-
-        Where only the stretch accounts for the attribute, its runs happened to lie in it.
-        """
-        if attribute is None or stretch is None:
-            return attribute or stretch
-        beside_attribute = self._left(stretch, attribute)
-        beside_stretch = self._left(attribute, stretch)
-        if beside_attribute > _LEFT > beside_stretch:
-            return stretch
-        if beside_stretch > _LEFT > beside_attribute or beside_attribute <= _LEFT:
-            return attribute
-        return attribute if attribute.z >= stretch.z else stretch
-
-    def _left(self, asked: Candidate, given: Candidate) -> float:
-        """The z that is left of one candidate where the other is accounted for."""
-        strata = combined([self.strata(asked.name), given.mask], len(self.runs))
-        hits, ranks = self._within(strata)
-        tested = [scores.groups(each, [asked.mask]).z[0] for each in (hits, ranks) if each]
-        return float(max(tested))
-
     def _named(
         self, best: Candidate, ordered: Sequence[Candidate]
     ) -> tuple[Candidate, tuple[str, ...]]:
         """Of candidates that nearly the same runs carry, the one to name, and the others."""
         alike = [c for c in ordered if c is best or candidates.same_runs(c.mask, best.mask)]
-        asked = candidates.causes(self.runs, self.kind_too)
+        asked = candidates.causes(self.runs, self.kind_too) + candidates.symptoms(self.runs)
         places = {name: place for place, name in enumerate(asked)}
         alike.sort(key=lambda c: places.get(c.name, len(places)))
         return alike[0], tuple(f"{c.name}={c.value}" for c in alike[1:6])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gentrace.analysis.compare import candidates, effects, scores
+from gentrace.analysis.compare import candidates, drift, effects, scores
 from gentrace.analysis.compare.chances import two_sided
 from gentrace.analysis.compare.mix import mixes
 from gentrace.analysis.compare.model import Finding
@@ -59,9 +59,10 @@ def shift(
     found: list[Finding] = []
     left = a | b
     strata = combined([kinds(runs), *known], len(runs))
+    # Who moved more than the others is asked of few runs a side: at half of the chance
     while len(found) < _MOST:
         mover = _mover(runs, a & left, b & left, strata, only_slower)
-        if mover is None or holm(two_sided(mover.z), tested, len(found)) > ALPHA:
+        if mover is None or holm(two_sided(mover.z), tested, len(found)) > ALPHA / 2:
             break
         p = holm(two_sided(mover.z), tested, len(found))
         found.append(_of_mover(runs, a & left, b & left, strata, mover, p))
@@ -70,7 +71,10 @@ def shift(
     p = holm(two_sided(whole), tested, len(found))
     moved = p <= ALPHA and not (only_slower and whole < 0)
     if moved and not _of_shares(runs, a & left, b & left, strata):
-        found.append(_time(runs, a & left, b & left, strata, p))
+        told = _time(runs, a & left, b & left, strata, p)
+        halves = only_slower and told.name in runs.times
+        if not halves or drift.stands_out(runs, told.name, a & left, b & left, strata):
+            found.append(told)
     found = [each for each in found if effects.matters(each.effect, runs, b)]
     return found + mixes(runs, a, b, tested, len(found), known)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from gentrace.analysis.compare import effects, shift, summary
@@ -10,6 +12,8 @@ from gentrace.analysis.compare.scores import LEAST
 from gentrace.analysis.compare.search import Found, Search
 from gentrace.analysis.compare.strata import p90
 from gentrace.analysis.compare.table import Bools, Table
+
+SIDES, HALVES = ("slow", "rest"), ("newer", "older")
 
 
 def slow(runs: Table) -> GroupComparison:
@@ -24,6 +28,7 @@ def slow(runs: Table) -> GroupComparison:
     }
     short: list[str] = []
     findings: list[Finding] = []
+    symptoms: list[Finding] = []
     tested = 0
     outside = shift.tests(runs, newer, ~newer)
     search = Search(runs, mask, ranked=True)
@@ -33,6 +38,7 @@ def slow(runs: Table) -> GroupComparison:
         )
     else:
         findings = [finding(runs, mask, each) for each in search.run(outside)]
+        symptoms = [finding(runs, mask, each) for each in search.symptoms]
         tested = search.tested
     if newer.sum() < LEAST or (~newer).sum() < LEAST:
         short.append(f"newer and older half: {len(runs)} runs; {LEAST} a side are needed")
@@ -41,7 +47,7 @@ def slow(runs: Table) -> GroupComparison:
         named = {each.name for each in findings}
         total = tested or outside
         changed = shift.shift(runs, newer, ~newer, total, known, only_slower=True)
-        findings += [each for each in changed if each.name not in named]
+        findings += [replace(each, comparison=HALVES) for each in changed if each.name not in named]
     return GroupComparison(
         question="slow",
         groups=groups,
@@ -49,6 +55,7 @@ def slow(runs: Table) -> GroupComparison:
         times=summary.times(groups["slow"], groups["rest"]),
         not_enough_data=short,
         tested=tested or outside,
+        symptoms=[each for each in symptoms if _matters(runs, each)],
     )
 
 
@@ -63,10 +70,14 @@ def finding(runs: Table, hits: Bools, found: Found) -> Finding:
     inside, outside = _comparable(found)
     effect, interval = effects.median_difference(runs.seconds, inside, outside, strata)
     unit = "s"
-    if not effects.matters(effect, runs, outside) or interval[0] <= 0:
+    clear = effects.matters(effect, runs, outside) and interval[0] > 0
+    if not clear and candidate.time:
+        spent, known = runs.times[candidate.time], runs.ended
+        effect, interval = effects.median_difference(spent, inside & known, outside & known, strata)
+    elif not clear:
         effect, interval = effects.share_difference(hits, inside, outside, strata)
         unit = "share"
-    time = candidate.name if candidate.kind == "time" else None
+    time = candidate.name if candidate.kind == "time" else candidate.time
     return Finding(
         kind=candidate.kind,
         name=candidate.name,
@@ -80,6 +91,7 @@ def finding(runs: Table, hits: Bools, found: Found) -> Finding:
         n=int(candidate.mask.sum()),
         also=found.also,
         window=candidate.window,
+        comparison=SIDES,
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from gentrace.analysis.compare.scores import LEAST, quantile, renumbered
 from gentrace.analysis.compare.table import KIND, Bools, Floats, Ints, Table
+from gentrace.core import names
 
 
 def combined(parts: Sequence[Ints | Bools], length: int) -> Ints:
@@ -19,15 +20,26 @@ def combined(parts: Sequence[Ints | Bools], length: int) -> Ints:
     return codes
 
 
-def kinds(runs: Table, names: Sequence[str] = KIND) -> Ints:
+def beside(name: str) -> tuple[str, ...]:
+    """Within which attributes of the kind an attribute's values are compared.
+
+    A model is one provider's, as a rule: within providers a model has no others beside it, and
+    within models a provider has none. So either is compared across the other.
+    """
+    nested = (names.PROVIDER, names.MODEL)
+    left_out = nested if name in nested else (name,)
+    return tuple(part for part in KIND if part not in left_out)
+
+
+def kinds(runs: Table, within: Sequence[str] = KIND) -> Ints:
     """Each run's kind; runs of kinds under eight go together by the wider kind, then as one."""
     codes = np.full(len(runs), -1, dtype=np.int64)
     following = 0
-    for width in range(len(names), -1, -1):
+    for width in range(len(within), -1, -1):
         left = codes < 0
         if not left.any():
             break
-        wide = combined([runs.column(name).codes for name in names[:width]], len(runs))
+        wide = combined([runs.column(name).codes for name in within[:width]], len(runs))
         sizes = np.bincount(wide[left], minlength=int(wide.max(initial=0)) + 1)
         fits = left & ((sizes[wide] >= LEAST) | (width == 0))
         codes[fits] = wide[fits] + following

@@ -1,0 +1,105 @@
+"""Which of two explanations is the cause: one is accounted for, and what is left of the other?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gentrace.analysis.compare import candidates, drift, effects, scores
+from gentrace.analysis.compare.candidates import Candidate
+from gentrace.analysis.compare.scores import Scored
+from gentrace.analysis.compare.strata import combined
+from gentrace.analysis.compare.table import Bools, Ints, Table
+
+_LEFT = 3.5
+"""A z that is left over where another cause is accounted for: chance, looked for in many places."""
+
+
+def within(runs: Table, hits: Bools, ranked: bool, strata: Ints) -> tuple[Scored, Scored | None]:
+    """Scores within strata: by hits, and where it is asked by slowness."""
+    ranks = scores.slowness(runs.seconds, runs.ended, strata) if ranked else None
+    by_hits = scores.scored(hits.astype(np.float64), strata)
+    return by_hits, None if ranks is None else scores.scored(ranks, strata)
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """Candidates of one question beside each other.
+
+    Attributes:
+        strata: by the name of an attribute, what its values are compared within.
+    """
+
+    runs: Table
+    hits: Bools
+    ranked: bool
+    strata: Callable[[str], Ints]
+
+    def accounted(
+        self, stretch: Candidate, ordered: Sequence[Candidate], sure: Sequence[Candidate]
+    ) -> bool:
+        """Whether an attribute is what is special about a stretch of time (a version, say)."""
+        for each in ordered:
+            shared = int((each.mask & stretch.mask).sum())
+            if 2 * shared <= each.mask.sum():
+                continue
+            if 2 * shared > stretch.mask.sum() and self._explains(each, stretch):
+                return True
+            if self._left(stretch, each) > _LEFT:
+                continue
+            if candidates.same_runs(each.mask, stretch.mask):
+                return True
+            if any(each is one for one in sure) and self._left(each, stretch) > _LEFT:
+                return True
+        return False
+
+    def either(self, attribute: Candidate | None, stretch: Candidate | None) -> Candidate | None:
+        """Which comes first: an attribute that accounts for a stretch of time is the cause of it.
+
+        Where only the stretch accounts for the attribute, its runs happened to lie in it; so they
+        did where either accounts for the other, and the attribute has but a small part of it.
+        """
+        if attribute is None or stretch is None:
+            return attribute or stretch
+        beside_attribute = self._left(stretch, attribute)
+        beside_stretch = self._left(attribute, stretch)
+        if beside_attribute > _LEFT > beside_stretch:
+            return stretch
+        if beside_stretch > _LEFT > beside_attribute:
+            return attribute
+        shared = int((attribute.mask & stretch.mask).sum())
+        if beside_attribute <= _LEFT and 2 * shared > stretch.mask.sum():
+            return attribute
+        return attribute if attribute.z >= stretch.z else stretch
+
+    def drifts(self, found: Candidate) -> bool:
+        """Whether its runs follow each other, and what is longer varies as much without them."""
+        if not self.ranked or not drift.is_stretch(found.mask):
+            return False
+        strata = self.strata(found.name)
+        time = found.time or effects.moved(self.runs, found.mask, ~found.mask, strata)
+        return time is not None and not drift.stands_out(
+            self.runs, time, found.mask, ~found.mask, strata
+        )
+
+    def _explains(self, attribute: Candidate, stretch: Candidate) -> bool:
+        """Whether, as to the stretch's own time, the attribute says more than the stretch does."""
+        spent = self.runs.times.get(stretch.name)
+        if spent is None:
+            return False
+        left: list[float] = []
+        for asked, given in ((attribute, stretch), (stretch, attribute)):
+            strata = combined([self.strata(""), given.mask], len(self.runs))[self.runs.ended]
+            there = spent[self.runs.ended]
+            ranks = scores.slowness(there, np.ones(len(there), dtype=bool), strata)
+            tested = scores.groups(scores.scored(ranks, strata), [asked.mask[self.runs.ended]])
+            left.append(float(tested.z[0]))
+        return left[1] <= _LEFT and left[0] > max(1.0, left[1])
+
+    def _left(self, asked: Candidate, given: Candidate) -> float:
+        """The z that is left of one candidate where the other is accounted for."""
+        strata = combined([self.strata(asked.name), given.mask], len(self.runs))
+        both = within(self.runs, self.hits, self.ranked, strata)
+        return float(max(scores.groups(each, [asked.mask]).z[0] for each in both if each))
