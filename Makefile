@@ -60,6 +60,7 @@ $(FOR_DEMO): pyproject.toml constraints.txt constraints-host.txt hatch_build.py 
 	@echo "filling $(VENV) (once; a minute or two of downloads)"
 	@$(PIP_INSTALL) pip
 	@$(PIP_INSTALL) --build-constraint constraints.txt -e '.[cli]' --group examples
+	@$(BIN)/python -m compileall -q gentrace  # pip does that for all but an editable install
 	@touch $@
 
 $(FOR_WORK): $(FOR_DEMO)

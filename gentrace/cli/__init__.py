@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
+_GARBAGE_AFTER = 200_000
 NEEDS_CLI = (
     "gentrace: this command needs the reading side, which is not installed here; install it with\n"
     "    pip install 'gentrace[cli]'"
@@ -22,6 +24,8 @@ def main() -> None:
 
         print(f"gentrace {__version__}")
         sys.exit(0)
+    # A reading command is short, and what it makes by the million is in no circle.
+    gc.set_threshold(_GARBAGE_AFTER, 20, 20)
     try:
         import rich
         import typer

@@ -83,7 +83,9 @@ def test_wilson(hits: int, n: int) -> None:
 
 
 def test_the_other_tails() -> None:
-    assert chances.log_normal_tail(9) == pytest.approx(stats.norm.logsf(9))
+    for z in (-9.0, -1.0, 0.0, 3.0, 9.0, 29.999, 30.0, 38.0, 100.0, 1e4):
+        assert chances.log_normal_tail(z) == pytest.approx(float(stats.norm.logsf(z)), rel=1e-11)
+        assert chances.two_sided(z) == pytest.approx(2 * float(stats.norm.sf(abs(z))), rel=1e-9)
     least, mean = np.array([0.0, 1.0, 7.0]), np.array([2.0, 0.3, 1.5])
     theirs = stats.poisson.logsf(least - 1, mean)
     np.testing.assert_allclose(chances.log_poisson_tail(least, mean), theirs)
