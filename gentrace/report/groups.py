@@ -148,7 +148,7 @@ def _times(to: Console, found: GroupComparison) -> None:
 
 def share(each: TimeDifference) -> str:
     """The part of the whole difference."""
-    return "" if each.share is None else f"{each.share:.0%}".replace("%", " %")
+    return "" if each.share is None else f"{each.share:z.0%}".replace("%", " %")
 
 
 def _findings(to: Console, found: GroupComparison, links: Links | None) -> None:
