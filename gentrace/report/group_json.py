@@ -13,6 +13,7 @@ from gentrace.analysis.compare.model import (
     GroupComparison,
     TimeDifference,
 )
+from gentrace.core.times import State
 from gentrace.report.json import Object, iso
 from gentrace.report.links import Links
 
@@ -44,8 +45,8 @@ def _group(group: Group) -> Object:
         "outcomes": dict(group.outcomes),
         "p50_s": _finite(group.p50_s),
         "p90_s": _finite(group.p90_s),
-        "times": {f"{time}_s": spent for time, spent in group.times.items()},
-        "medians": {f"{time}_s": spent for time, spent in group.medians.items()},
+        "times": {f"{time}_s": group.times.get(time) for time in group.times or State},
+        "medians": {f"{time}_s": group.medians.get(time) for time in group.medians or State},
     }
 
 
@@ -58,6 +59,7 @@ def _finding(found: Finding, links: Links | None) -> Object:
         "effect": _finite(found.effect),
         "unit": found.unit,
         "interval": [_finite(end) for end in found.interval],
+        "at_least": found.at_least,
         "p_adjusted": found.p_adjusted,
         "n": found.n,
         "also": list(found.also),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
+from gentrace.analysis.compare.durations import DURATION
 from gentrace.analysis.compare.model import (
     Exemplar,
     Finding,
@@ -15,9 +16,11 @@ from gentrace.analysis.compare.model import (
     GroupComparison,
     TimeDifference,
 )
+from gentrace.analysis.compare.summary import counted
 from gentrace.report import words
 from gentrace.report.links import Links
 from gentrace.report.terminal import address, indented, wrapped, write
+from gentrace.report.unanswered import nothing, short
 
 LETTERS = "ABCDEFGH"
 SYMPTOMS = "symptoms, not causes: what became of the runs and no finding accounts for"
@@ -37,9 +40,9 @@ def print_groups(to: Console, found: GroupComparison, links: Links | None = None
     if found.fingerprints:
         to.print()
         _fingerprints(to, found.fingerprints, links)
-    if found.not_enough_data or found.notes:
+    if short(found) or found.notes:
         to.print()
-    for text in found.not_enough_data:
+    for text in short(found):
         indented(to, f"• not enough data: {text}", "yellow", 0, 2)
     for text in found.notes:
         indented(to, f"• {text}", "dim", 0, 2)
@@ -50,9 +53,14 @@ def seconds(value: float | None) -> str:
     return "not reached" if value is None else words.duration(round(value * 1e9))
 
 
-def signed(value: float) -> str:
+def spent(value: float | None) -> str:
+    """Seconds in one of the times; a dash where they are not known."""
+    return "-" if value is None else seconds(value)
+
+
+def signed(value: float | None) -> str:
     """A difference in seconds, with its sign."""
-    return words.signed(round(value * 1e9))
+    return "-" if value is None else words.signed(round(value * 1e9))
 
 
 def effect(found: Finding, value: float) -> str:
@@ -63,7 +71,8 @@ def effect(found: Finding, value: float) -> str:
 def size(found: Finding) -> str:
     """The effect with its interval."""
     low, high = found.interval
-    return f"{effect(found, found.effect)} [{effect(found, low)}, {effect(found, high)}]"
+    bound = "at least " if found.at_least else ""
+    return f"{bound}{effect(found, found.effect)} [{effect(found, low)}, {effect(found, high)}]"
 
 
 def probability(value: float) -> str:
@@ -92,7 +101,11 @@ def meaning(found: Finding) -> str:
         case "attribute":
             return f"runs with it are {'slower' if more else 'faster'} than others of their kind"
         case "time":
-            return f"this time is {'longer' if more else 'shorter'}; no attribute accounts for it"
+            whole = found.name == DURATION
+            told = "their whole duration" if whole else "this time"
+            told += f" is {'longer' if more else 'shorter'}"
+            told += "; in which of the times is not known" if whole else ""
+            return told if found.also else f"{told}; no attribute accounts for it"
         case "mix":
             return "its share changed, and nothing got slower within: a change of what was asked"
         case "error":
@@ -113,7 +126,7 @@ def compared(answer: GroupComparison, found: Finding) -> str:
 def summary(group: Group) -> str:
     """How many runs, how they ended, and how long they took."""
     ended = ", ".join(f"{count} {name}" for name, count in group.outcomes.items() if count)
-    told = [f"{group.n} runs" + (f": {ended}" if ended else "")]
+    told = [counted(group.n, "run") + (f": {ended}" if ended else "")]
     if group.unfinished and "unfinished" not in group.outcomes:
         told.append(f"{group.unfinished} unfinished")
     if group.n:
@@ -129,19 +142,19 @@ def _group(to: Console, letter: str, group: Group) -> None:
 
 def _times(to: Console, found: GroupComparison) -> None:
     """The mean of each time on both sides; the differences add up to that of the durations."""
-    rows = [(name, each) for name, each in found.times.items() if each.a_s or each.b_s]
-    longest = max((max(each.a_s, each.b_s) for _, each in rows), default=1.0)
+    longest = max(max(each.a_s or 0.0, each.b_s or 0.0) for each in found.times.values())
     bar = max(8, min(30, (to.width - 58) // 2))
     head = f"{'mean time':<15} {'A':>8} {'':{bar}} {'B':>8} {'':{bar}} {'A - B':>9} {'share':>5}"
     write(to, Text(head, "dim"))
-    for name, each in rows:
+    for name, each in found.times.items():
         line = Text(f"{name:<15} ")
         for value, colour in ((each.a_s, "cyan"), (each.b_s, "magenta")):
             cells = max(1, round(value / longest * bar)) if value else 0
             line.append(f"{seconds(value) if value else '-':>8} ")
             line.append(f"{'█' * cells:{bar}} ", colour)
-        telling = abs(each.difference_s) * 20 > longest
-        style = "dim" if not telling else "red" if each.difference_s > 0 else "green"
+        difference = each.difference_s or 0.0
+        telling = abs(difference) * 20 > longest
+        style = "dim" if not telling else "red" if difference > 0 else "green"
         line.append(f"{signed(each.difference_s):>9} {share(each):>5}", style)
         write(to, line)
 
@@ -153,8 +166,7 @@ def share(each: TimeDifference) -> str:
 
 def _findings(to: Console, found: GroupComparison, links: Links | None) -> None:
     if not found.findings:
-        tested = f" (tested: {found.tested})" if found.tested else ""
-        write(to, Text(f"nothing found that chance does not explain{tested}", "bold"))
+        indented(to, nothing(found), "bold", 0, 2)
         return
     covered = f", corrected for the {found.tested} tested" if found.tested else ""
     write(to, Text(f"found, the strongest cause first{covered}", "dim"))
@@ -176,7 +188,11 @@ def _symptoms(to: Console, found: GroupComparison) -> None:
 
 def _finding(to: Console, answer: GroupComparison, mark: str, found: Finding) -> None:
     indented(to, f"{mark}{what(found)}", "bold", 0, 3)
-    told = [size(found), probability(found.p_adjusted), f"{found.n} runs" if found.n else None]
+    told = [
+        size(found),
+        probability(found.p_adjusted),
+        counted(found.n, "run") if found.n else None,
+    ]
     indented(to, words.joined([*told, compared(answer, found)]), "", 3)
 
 

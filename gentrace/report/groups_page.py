@@ -7,7 +7,7 @@ from typing import Any
 
 from gentrace.analysis.compare.model import Exemplar, Finding, Fingerprint, Group, GroupComparison
 from gentrace.core.times import State
-from gentrace.report import charts, groups
+from gentrace.report import charts, groups, unanswered
 from gentrace.report.links import Links
 from gentrace.report.page import percent, render
 
@@ -23,7 +23,7 @@ _QUESTIONS = {
 def page(found: GroupComparison, links: Links | None = None) -> str:
     """The page's HTML."""
     letters = list(zip(groups.LETTERS, found.groups.items(), strict=False))
-    times = sorted(found.times.items(), key=lambda item: -abs(item[1].difference_s))
+    times = sorted(found.times.items(), key=lambda item: -abs(item[1].difference_s or 0.0))
     longest = max((sum(group.times.values()) for _, (_, group) in letters), default=0.0)
     states = [
         state.value
@@ -52,11 +52,13 @@ def page(found: GroupComparison, links: Links | None = None) -> str:
             "failing": found.question == "failing",
             "tested": found.tested,
             "notes": [
-                *(f"not enough data: {text}" for text in found.not_enough_data),
+                *(f"not enough data: {text}" for text in unanswered.short(found)),
                 *found.notes,
             ],
-            "nothing": not found.findings,
+            "nothing": unanswered.nothing(found),
             "seconds": groups.seconds,
+            "spent": groups.spent,
+            "counted": groups.counted,
             "signed_s": groups.signed,
             "share": groups.share,
             "width": WIDTH,
@@ -76,7 +78,7 @@ def _side(letter: str, name: str, group: Group, longest: float) -> dict[str, Any
         "group": group,
         "summary": groups.summary(group),
         "segments": segments,
-        "total": groups.seconds(sum(group.times.values())),
+        "total": groups.seconds(sum(group.times.values())) if group.times else "-",
         "words": f"{letter}: " + ", ".join(f"{state} {text}" for state, _, text in segments),
     }
 

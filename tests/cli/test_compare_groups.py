@@ -119,6 +119,26 @@ def test_two_groups(gentrace: Run, scenario: Path) -> None:
     assert told["not_enough_data"] == ["account=nobody's: 0 runs, 8 are needed"]
 
 
+def test_what_could_not_be_asked_and_what_failed_more(gentrace: Run, scenario: Path) -> None:
+    source = ("--source", str(scenario))
+    done = gentrace("compare", "--where", "account=nobody's", *source)
+    assert "nothing could be asked: account=nobody's: 0 runs, 8 are needed" in done.stdout
+    assert "chance" not in done.stdout
+    told = answer(gentrace("compare", "--where", "account=nobody's", "--json", *source))
+    assert {each["a_s"] for each in told["times"].values()} == {None}
+    model = told_of(gentrace("failing", "--json", *source))
+    told = answer(gentrace("compare", "--where", f"model={model}", "--json", *source))
+    errors = [each for each in told["findings"] if each["kind"] == "error"]
+    assert "model_unavailable" in errors[0]["value"]
+    assert f"{names.MODEL}={model}" in errors[0]["also"]
+    assert (errors[0]["unit"], errors[0]["at_least"]) == ("share", False)
+
+
+def told_of(done: subprocess.CompletedProcess[str]) -> str:
+    """The value of the first finding."""
+    return str(answer(done)["findings"][0]["value"])
+
+
 def test_an_empty_window(gentrace: Run, scenario: Path) -> None:
     told = answer(gentrace("slow", "--since", "2100-01-01", "--json", "--source", str(scenario)))
     assert told["groups"]["slow"]["n"] == 0

@@ -102,7 +102,7 @@ def test_groups_tell_what_was_found_and_what_not() -> None:
     assert "6 have not ended" in slow
     assert "nearest success" in failing
     assert "new since 9f2c6a1" in failing
-    assert "Nothing found that chance does not explain" in nothing
+    assert "Nothing could be asked: a: 2 runs, b: none" in nothing
     assert f"{JAEGER}/trace/{traces.trace_id('311')}" in PAGES["slow"]
 
 

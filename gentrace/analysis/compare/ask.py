@@ -88,7 +88,9 @@ def two_groups(source: Source, a: Side, b: Side, among: Side) -> GroupComparison
     plain = not b.where and b.window == ALWAYS
     second = ~first if plain else b.of(runs)
     labels = a.label or "the first group", b.label or "all others"
-    return _with(groups.groups(runs, first, np.asarray(second), labels), found, among, a, b)
+    named = {SHORT.get(name, name) for side in (a, b) for name, _ in side.where}
+    told = groups.groups(runs, first, np.asarray(second), labels, named)
+    return _with(told, found, among, a, b)
 
 
 def _with(answer: GroupComparison, found: read.Runs, *sides: Side) -> GroupComparison:

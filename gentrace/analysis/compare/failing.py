@@ -38,7 +38,8 @@ def failing(runs: Table, new_since: str | int | None = None) -> GroupComparison:
     tested = 0
     if failed.sum() < LEAST or succeeded.sum() < LEAST:
         short.append(
-            f"{failed.sum()} failures and {succeeded.sum()} successes; {LEAST} of each are needed"
+            f"{summary.counted(int(failed.sum()), 'failure')} and "
+            f"{_successes(int(succeeded.sum()))}; {LEAST} of each are needed"
         )
     else:
         findings, symptoms, tested = _findings(runs, texts, codes, failed, succeeded)
@@ -49,13 +50,21 @@ def failing(runs: Table, new_since: str | int | None = None) -> GroupComparison:
         findings=findings,
         times=summary.times(groups["failed"], groups["nearest"]),
         not_enough_data=short,
-        notes=[f"{others} runs were cancelled or go on still, and count as neither"]
-        if others
-        else [],
+        notes=[_neither(others)] if others else [],
         fingerprints=fingerprints.described(runs, texts, codes, succeeded, new_since),
         tested=tested,
         symptoms=symptoms,
     )
+
+
+def _successes(n: int) -> str:
+    return "1 success" if n == 1 else f"{n} successes"
+
+
+def _neither(n: int) -> str:
+    if n == 1:
+        return "1 run was cancelled or goes on still, and counts as neither"
+    return f"{n} runs were cancelled or go on still, and count as neither"
 
 
 def _findings(

@@ -127,18 +127,32 @@ def _finding(here: Table, name: str, in_a: Bools, p_adjusted: float) -> Finding:
     column = here.column(name)
     change = _shares(column.codes + 1, in_a) - _shares(column.codes + 1, ~in_a)
     code = int(np.argmax(change[1:])) if len(change) > 1 else 0
-    hits = column.codes == code
-    one = np.zeros(len(here), dtype=np.int64)
-    effect, interval = effects.share_difference(hits, in_a, ~in_a, one)
+    return changed(here, name, column.words[code], in_a, ~in_a, p_adjusted)
+
+
+def changed(
+    runs: Table,
+    name: str,
+    value: str,
+    a: Bools,
+    b: Bools,
+    p_adjusted: float,
+    also: tuple[str, ...] = (),
+) -> Finding:
+    """The change of a value's share from the one group to the other."""
+    hits = runs.column(name).is_(value)
+    one = np.zeros(len(runs), dtype=np.int64)
+    effect, interval = effects.share_difference(hits, a, b, one)
     return Finding(
         kind="mix",
         name=name,
-        value=column.words[code],
+        value=value,
         time=None,
         effect=effect,
         interval=interval,
         p_adjusted=p_adjusted,
-        exemplars=effects.exemplars(here, hits & in_a, here.seconds),
+        exemplars=effects.exemplars(runs, hits & a, runs.seconds),
         unit="share",
-        n=int(hits.sum()),
+        n=int((hits & (a | b)).sum()),
+        also=also,
     )

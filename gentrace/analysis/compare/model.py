@@ -83,6 +83,7 @@ class Finding:
         window: of a ``time`` that went up for a while, the first and the last start in it.
         fingerprint: of failures, which of them it is about; None is all.
         comparison: the two of the answer's groups that it comes from.
+        at_least: the effect rests on ages of runs that have not ended: it is a lower bound.
     """
 
     kind: str
@@ -99,6 +100,7 @@ class Finding:
     window: tuple[int, int] | None = None
     fingerprint: str | None = None
     comparison: tuple[str, str] = ("a", "b")
+    at_least: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class Group:
         ages: what the unfinished runs have reached, seconds, ascending.
         p50_s: the median with unfinished runs censored at their age; None where half are longer
             than anything known.
-        times: the mean seconds in each of the times, of the finished runs.
+        times: the mean seconds in each of the times, of the finished runs; empty where none has.
         medians: the median seconds likewise.
     """
 
@@ -133,16 +135,17 @@ class TimeDifference:
     """Where the difference between two groups lies: one of the times.
 
     Attributes:
-        a_s: the mean seconds in the first group, ``b_s`` in the second.
+        a_s: the mean seconds in the first group, ``b_s`` in the second; None where it has no
+            finished run.
         difference_s: a minus b; these add up to the difference of the mean durations.
         share: of that difference.
     """
 
-    a_s: float
-    b_s: float
-    a_median_s: float
-    b_median_s: float
-    difference_s: float
+    a_s: float | None
+    b_s: float | None
+    a_median_s: float | None
+    b_median_s: float | None
+    difference_s: float | None
     share: float | None
 
 
@@ -196,7 +199,7 @@ class GroupComparison:
         not_enough_data: sentences on what could not be asked.
         notes: sentences on what was read and left out.
         fingerprints: of ``failing`` only, the most frequent first.
-        tested: how many hypotheses the correction covers.
+        tested: how many hypotheses the correction covers; 0 where nothing could be asked.
     """
 
     question: str

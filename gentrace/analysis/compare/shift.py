@@ -7,15 +7,16 @@ of an attribute does, it is the attribute's shares that changed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gentrace.analysis.compare import candidates, drift, effects, scores
+from gentrace.analysis.compare import candidates, drift, durations, effects, scores, separate
 from gentrace.analysis.compare.chances import two_sided
-from gentrace.analysis.compare.mix import mixes
+from gentrace.analysis.compare.mix import changed, mixes
 from gentrace.analysis.compare.model import Finding
 from gentrace.analysis.compare.scores import ALPHA, LEAST, holm
+from gentrace.analysis.compare.separate import Separator
 from gentrace.analysis.compare.strata import combined, kinds
 from gentrace.analysis.compare.table import Bools, Ints, Table
 
@@ -32,11 +33,11 @@ class _Mover:
     z: float
 
 
-def tests(runs: Table, a: Bools, b: Bools) -> int:
+def tests(runs: Table, a: Bools, b: Bools, separators: Sequence[Separator]) -> int:
     """How many hypotheses :func:`shift` tests: the whole, the times, the attributes twice."""
     both = runs.chosen(a | b)
     asked = [column for _, column in candidates.columns(both, candidates.causes(both, True))]
-    strata = scores.scored(np.zeros(len(both)), kinds(both))
+    strata = scores.scored(np.zeros(len(both)), separate.strata(both, separators))
     values = sum(int(scores.words(strata, column).enough.sum()) for column in asked)
     return 1 + len(runs.times) + values + len(asked)
 
@@ -48,6 +49,8 @@ def shift(
     tested: int,
     known: Sequence[Bools] = (),
     only_slower: bool = False,
+    separators: Sequence[Separator] = (),
+    named: bool = False,
 ) -> list[Finding]:
     """The findings between two groups of these runs, the strongest first.
 
@@ -55,10 +58,14 @@ def shift(
         tested: over how many hypotheses to correct.
         known: causes that were found otherwise, to be accounted for.
         only_slower: say nothing of what got faster.
+        separators: attributes of which each group has values of its own.
+        named: one of those makes the groups; else, where it is of the kind, it is a change of what
+            was asked.
     """
     found: list[Finding] = []
     left = a | b
-    strata = combined([kinds(runs), *known], len(runs))
+    within = separate.strata(runs, separators) if named else kinds(runs)
+    strata = combined([within, *known], len(runs))
     # Who moved more than the others is asked of few runs a side: at half of the chance
     while len(found) < _MOST:
         mover = _mover(runs, a & left, b & left, strata, only_slower)
@@ -71,12 +78,36 @@ def shift(
     p = holm(two_sided(whole), tested, len(found))
     moved = p <= ALPHA and not (only_slower and whole < 0)
     if moved and not _of_shares(runs, a & left, b & left, strata):
-        told = _time(runs, a & left, b & left, strata, p)
+        told = _time(runs, a & left, b & left, strata, p, separate.told(separators))
         halves = only_slower and told.name in runs.times
         if not halves or drift.stands_out(runs, told.name, a & left, b & left, strata):
             found.append(told)
     found = [each for each in found if effects.matters(each.effect, runs, b)]
-    return found + mixes(runs, a, b, tested, len(found), known)
+    if found:  # something got slower (or faster) within the kinds: no mere change of the mix
+        return found
+    switched = [] if named else separate.of_kind(separators)
+    if switched:
+        return _switch(runs, a, b, tested, switched, separators, known)
+    return mixes(runs, a, b, tested, 0, known)
+
+
+def _switch(
+    runs: Table,
+    a: Bools,
+    b: Bools,
+    tested: int,
+    switched: Sequence[Separator],
+    separators: Sequence[Separator],
+    known: Sequence[Bools],
+) -> list[Finding]:
+    """A mix that changed wholly: as a finding where that made a difference to durations."""
+    strata = combined([separate.strata(runs, separators), *known], len(runs))
+    p = holm(two_sided(_z(runs, a, b, strata)), tested)
+    effect, *_ = durations.difference(runs, a, b, strata)
+    if p > ALPHA or not effects.matters(effect, runs, b):
+        return []
+    others = [each for each in separators if each is not switched[0]]
+    return [changed(runs, switched[0].name, switched[0].values[0], a, b, p, separate.told(others))]
 
 
 def _z(runs: Table, a: Bools, b: Bools, strata: Ints) -> float:
@@ -145,9 +176,12 @@ def _of_mover(
     return _finding("attribute", mover.name, mover.value, runs, inside, outside, strata, p_adjusted)
 
 
-def _time(runs: Table, a: Bools, b: Bools, strata: Ints, p_adjusted: float) -> Finding:
-    time = effects.moved(runs, a, b, strata)
-    return _finding("time", time or "", None, runs, a, b, strata, p_adjusted)
+def _time(
+    runs: Table, a: Bools, b: Bools, strata: Ints, p_adjusted: float, also: tuple[str, ...]
+) -> Finding:
+    effect, *_ = durations.difference(runs, a, b, strata)
+    name = durations.lies_in(runs, a, b, strata, effect)
+    return replace(_finding("time", name, None, runs, a, b, strata, p_adjusted), also=also)
 
 
 def _finding(
@@ -160,16 +194,17 @@ def _finding(
     strata: Ints,
     p_adjusted: float,
 ) -> Finding:
-    effect, interval = effects.median_difference(runs.seconds, inside, outside, strata)
+    effect, interval, at_least = durations.difference(runs, inside, outside, strata)
     time = name if kind == "time" else effects.moved(runs, inside, outside, strata)
     return Finding(
         kind=kind,
         name=name,
         value=value,
-        time=time or None,
+        time=None if time == durations.DURATION else time,
         effect=effect,
         interval=interval,
         p_adjusted=p_adjusted,
         exemplars=effects.exemplars(runs, inside, runs.seconds if effect > 0 else -runs.seconds),
         n=int(inside.sum()),
+        at_least=at_least,
     )

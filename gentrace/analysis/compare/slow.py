@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gentrace.analysis.compare import effects, shift, summary
+from gentrace.analysis.compare import durations, effects, separate, shift, summary
 from gentrace.analysis.compare.model import Finding, GroupComparison
 from gentrace.analysis.compare.scores import LEAST
 from gentrace.analysis.compare.search import Found, Search
@@ -30,23 +30,26 @@ def slow(runs: Table) -> GroupComparison:
     findings: list[Finding] = []
     symptoms: list[Finding] = []
     tested = 0
-    outside = shift.tests(runs, newer, ~newer)
+    outside = shift.tests(runs, newer, ~newer, ())
     search = Search(runs, mask, ranked=True)
     if len(runs) - mask.sum() < LEAST or mask.sum() < LEAST:
         short.append(
-            f"slow for their kind: {mask.sum()} of {len(runs)} runs; {LEAST} a side are needed"
+            f"slow for their kind: {mask.sum()} of {summary.counted(len(runs), 'run')}; "
+            f"{LEAST} a side are needed"
         )
     else:
         findings = [finding(runs, mask, each) for each in search.run(outside)]
         symptoms = [finding(runs, mask, each) for each in search.symptoms]
         tested = search.tested
     if newer.sum() < LEAST or (~newer).sum() < LEAST:
-        short.append(f"newer and older half: {len(runs)} runs; {LEAST} a side are needed")
+        all_runs = summary.counted(len(runs), "run")
+        short.append(f"newer and older half: {all_runs}; {LEAST} a side are needed")
     else:
         known = [each.candidate.mask for each in search.found]
         named = {each.name for each in findings}
         total = tested or outside
-        changed = shift.shift(runs, newer, ~newer, total, known, only_slower=True)
+        apart = separate.separators(runs, newer, ~newer)
+        changed = shift.shift(runs, newer, ~newer, total, known, only_slower=True, separators=apart)
         findings += [replace(each, comparison=HALVES) for each in changed if each.name not in named]
     return GroupComparison(
         question="slow",
@@ -54,7 +57,7 @@ def slow(runs: Table) -> GroupComparison:
         findings=[each for each in findings if _matters(runs, each)],
         times=summary.times(groups["slow"], groups["rest"]),
         not_enough_data=short,
-        tested=tested or outside,
+        tested=0 if len(short) == 2 else tested or outside,
         symptoms=[each for each in symptoms if _matters(runs, each)],
     )
 
@@ -68,7 +71,7 @@ def finding(runs: Table, hits: Bools, found: Found) -> Finding:
     """In seconds where the median moved, else in how often its runs are slow."""
     candidate, strata = found.candidate, found.strata
     inside, outside = _comparable(found)
-    effect, interval = effects.median_difference(runs.seconds, inside, outside, strata)
+    effect, interval, at_least = durations.difference(runs, inside, outside, strata)
     unit = "s"
     clear = effects.matters(effect, runs, outside) and interval[0] > 0
     if not clear and candidate.time:
@@ -92,6 +95,7 @@ def finding(runs: Table, hits: Bools, found: Found) -> Finding:
         also=found.also,
         window=candidate.window,
         comparison=SIDES,
+        at_least=at_least and clear,
     )
 
 

@@ -30,10 +30,10 @@ def group(label: str, runs: Table, mask: Bools) -> Group:
         p90_s=quantile(seconds, ended, 0.9),
         durations=_shown(seconds[ended]),
         ages=_shown(seconds[~ended]),
-        times={t: float(v[known].mean()) if known.any() else 0.0 for t, v in runs.times.items()},
-        medians={
-            t: float(np.median(v[known])) if known.any() else 0.0 for t, v in runs.times.items()
-        },
+        times={t: float(v[known].mean()) for t, v in runs.times.items()} if known.any() else {},
+        medians={t: float(np.median(v[known])) for t, v in runs.times.items()}
+        if known.any()
+        else {},
         outcomes={
             outcome.words[code] if code >= 0 else "unfinished": n for code, n in words.items()
         },
@@ -42,21 +42,34 @@ def group(label: str, runs: Table, mask: Bools) -> Group:
 
 def times(a: Group, b: Group) -> Mapping[str, TimeDifference]:
     """By time, the largest difference first; only times that either group has."""
-    differences = {time: a.times[time] - b.times[time] for time in a.times}
+    held = [time for time in {**a.times, **b.times} if a.times.get(time) or b.times.get(time)]
+    both = a.times and b.times
+    differences = {time: a.times[time] - b.times[time] for time in held} if both else {}
     total = sum(differences.values())
     found = {
         time: TimeDifference(
-            a_s=a.times[time],
-            b_s=b.times[time],
-            a_median_s=a.medians[time],
-            b_median_s=b.medians[time],
-            difference_s=difference,
-            share=difference / total if abs(total) > 1e-9 else None,
+            a_s=a.times.get(time),
+            b_s=b.times.get(time),
+            a_median_s=a.medians.get(time),
+            b_median_s=b.medians.get(time),
+            difference_s=differences.get(time),
+            share=differences[time] / total if differences and abs(total) > 1e-9 else None,
         )
-        for time, difference in differences.items()
-        if a.times[time] or b.times[time]
+        for time in held
     }
-    return dict(sorted(found.items(), key=lambda item: -abs(item[1].difference_s)))
+    return dict(sorted(found.items(), key=lambda item: -_size(item[1])))
+
+
+def _size(each: TimeDifference) -> float:
+    """The difference; where there is none, what the one side has."""
+    if each.difference_s is not None:
+        return abs(each.difference_s)
+    return each.a_s or each.b_s or 0.0
+
+
+def counted(n: int, word: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
 def _shown(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float, ...]:
