@@ -84,7 +84,10 @@ def test_a_mix_that_hides_or_feigns_a_change_between_named_groups(seed: int, slo
 
 
 def test_each_model_slower_while_the_whole_gets_faster() -> None:
-    """Simpson's other direction: the shift of the mix covers up that everything takes longer."""
+    """Simpson's other direction: the shift of the mix covers up that everything takes longer.
+
+    The mix is no finding then: it is one only where nothing got slower within it.
+    """
     made = planted.draw(100)
     planted.mix_towards(made, slower=False)
     struck = planted.np.arange(made.n) >= made.n // 2
@@ -92,5 +95,5 @@ def test_each_model_slower_while_the_whole_gets_faster() -> None:
     runs = table(planted.rows(made))
     answer = groups(runs, struck, ~struck, ("newer", "older"))
     assert (answer.groups["a"].p50_s or 0) < (answer.groups["b"].p50_s or 0)
-    assert [(f.kind, f.name) for f in answer.findings] == [("time", "worker"), ("mix", names.MODEL)]
+    assert [(f.kind, f.name) for f in answer.findings] == [("time", "worker")]
     assert answer.findings[0].effect > 0
