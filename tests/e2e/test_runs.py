@@ -506,7 +506,8 @@ def test_a_retry_of_what_has_settled_is_a_new_run(day: Day) -> None:
     assert int(first.get("tries")) + int(second.get("tries")) == len(ran) >= 2
     assert second.span["trace_id"] != first.span["trace_id"]
     assert second.links("previous_run") == [(first.span["trace_id"], first.span["span_id"])]
-    assert (second.get("attempts"), second.get("requeues")) == (1, 0)
+    assert second.get("attempts") == 1
+    assert second.get("requeues") == int(second.get("tries")) - 1
     (root,) = reading.roots(second.trace)
     assert root["name"].endswith("/retry")
     assert links_of(root, "previous_run")
