@@ -148,6 +148,15 @@ NO_CREDITS = Fate(
     never=frozenset({State.RETRY_WAIT, State.HOLD}),
 )
 FATES = {**EARLY, **DAY}
+STAGES = {
+    "cancelled_pending": "queued",
+    "refused": "account",
+    "filtered": "provider",
+    "boom": "account",
+    "cancelled": "provider",
+    "retried_later": "account",
+}
+"""How far those got that were not completed."""
 LINKED = "retried_later"
 
 
@@ -325,7 +334,7 @@ def test_a_run_span_says_how_it_went(day: Day, name: str) -> None:
     got = {word: told.get(word) for word in ("outcome", "stage", "attempts", "run")}
     assert got == {
         "outcome": fate.outcome,
-        "stage": "finished",
+        "stage": STAGES.get(name, "finished"),
         "attempts": fate.attempts,
         "run": 1,
     }
