@@ -21,6 +21,8 @@ from gentrace.core import names
 
 _AT_ONCE, _MOST_PARTS = 24, 200
 """So many runs are one part of the window; of many runs, so many parts."""
+_CELLS = 4_000_000
+"""Of processes times what they are compared within; there are fewer parts where it were more."""
 
 
 def slowest(runs: Table, strata: Ints, found: Sequence[Bools]) -> Candidate | None:
@@ -35,9 +37,11 @@ def slowest(runs: Table, strata: Ints, found: Sequence[Bools]) -> Candidate | No
         return None
     tried = alike(runs)
     ranks = scores.slowness(runs.seconds, runs.ended, combined([strata, tried], len(runs)))
-    parts = min(_MOST_PARTS, max(1, len(runs) // _AT_ONCE))
+    apart = combined([tried, *found], len(runs))
+    room = _CELLS // max(1, len(column.words) * (int(apart.max(initial=0)) + 1))
+    parts = max(1, min(_MOST_PARTS, len(runs) // _AT_ONCE, room))
     at_once = np.arange(len(runs)) * parts // max(1, len(runs))
-    given = scores.scored(ranks, combined([at_once, tried, *found], len(runs)))
+    given = scores.scored(ranks, combined([at_once, apart], len(runs)))
     tested = scores.words(given, column)
     z = np.where(tested.enough, tested.z, 0.0)
     best = int(np.argmax(z)) if len(z) else 0
