@@ -187,7 +187,7 @@ class Run:
             "account": any(s.name in ACCOUNT_SPANS and not s.failed for s in parts.spans),
             "submitted": any(s.text(names.PROVIDER_JOB_ID) for s in parts.executes),
             "provider": bool(parts.polls),
-            "finished": self.outcome is not None,
+            "finished": self.outcome == names.COMPLETED,
         }
         return next((stage for stage in reversed(STAGES) if reached.get(stage)), "created")
 

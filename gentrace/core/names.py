@@ -191,7 +191,8 @@ STAGE = _attribute(
     "generation.stage",
     "string",
     "run",
-    "the furthest: created, queued, started, account, submitted, provider or finished",
+    "the furthest that it got: created, queued, started, account, submitted, provider; finished"
+    " when it was completed",
 )
 WAIT_REASON = _attribute("generation.wait_reason", "string", "run", "why it last waited")
 CODE_VERSION = _attribute(
@@ -327,6 +328,7 @@ MISS, HIT, SKIPPED_FAILED, STALE, LOOKUP_ERROR, OFF = (
     "off",
 )
 # Values of generation.outcome; the first is an error
+COMPLETED = "completed"
 FAILED = "failed"
 CANCELLED = "cancelled"
 # Values of gentrace.link

@@ -94,6 +94,7 @@ def _fingerprint(found: Fingerprint, links: Links | None) -> Object:
         "nearest_success": {
             **_exemplar(Exemplar(near.id, near.trace_id), links),
             "apart_s": near.apart_s,
+            "same_kind": near.same_kind,
         }
         if near
         else None,

@@ -14,6 +14,7 @@ from gentrace.analysis.compare.model import (
     Fingerprint,
     Group,
     GroupComparison,
+    NearestSuccess,
     TimeDifference,
 )
 from gentrace.analysis.compare.summary import counted
@@ -24,6 +25,7 @@ from gentrace.report.unanswered import nothing, short
 
 LETTERS = "ABCDEFGH"
 SYMPTOMS = "symptoms, not causes: what became of the runs and no finding accounts for"
+STILL = {True: "still happening", False: "over", None: "too few to say whether it is over"}
 _SHOWN_FINGERPRINTS, _SHOWN_EXEMPLARS = 10, 4
 
 
@@ -208,13 +210,19 @@ def _fingerprints(to: Console, found: Sequence[Fingerprint], links: Links | None
         indented(to, history(each), "", 14)
         if each.nearest_success is not None:
             near = each.nearest_success
-            told = f"nearest success: {near.id}, {seconds(near.apart_s)} apart"
+            told = f"nearest success: {near.id}, {apart(near)}"
             if each.exemplars:
                 told += f"; gentrace compare {near.id} {each.exemplars[0].id}"
             indented(to, told, "dim", 14)
         _exemplars(to, each.exemplars, links, 14)
     if len(found) > _SHOWN_FINGERPRINTS:
         indented(to, f"and {len(found) - _SHOWN_FINGERPRINTS} rarer; --json has them", "dim", 14)
+
+
+def apart(found: NearestSuccess) -> str:
+    """How far off in time, and whether it is of another kind."""
+    told = f"{seconds(found.apart_s)} apart"
+    return told if found.same_kind else f"{told}, of another kind (its own has no success)"
 
 
 def history(found: Fingerprint) -> str:
@@ -225,7 +233,7 @@ def history(found: Fingerprint) -> str:
     told = [
         f"stage {found.stage}" if found.stage else None,
         " to ".join(seen),
-        "still happening" if found.still_happening else "over",
+        STILL[found.still_happening],
         f"new since {found.new_since}" if found.new_since else None,
     ]
     return words.joined(told)

@@ -171,7 +171,7 @@ def _fingerprint(found: Fingerprint, links: Links | None) -> dict[str, Any]:
         "history": groups.history(found),
         "exemplars": exemplars(found.exemplars, links),
         "nearest": exemplars((Exemplar(near.id, near.trace_id),), links) if near else [],
-        "apart": groups.seconds(near.apart_s) if near else "",
+        "apart": groups.apart(near) if near else "",
     }
 
 

@@ -32,22 +32,33 @@ def median_difference(
 def share_difference(
     hits: Bools, inside: Bools, outside: Bools, strata: Ints
 ) -> tuple[float, Interval]:
-    """By how much hits are more frequent than in the others of the same strata (Newcombe)."""
+    """By how much hits are more frequent than in the others of the same strata (Newcombe).
+
+    Only of strata that have others: the rest would count as though nothing were usual there.
+    """
+    inside, _ = comparable(inside, outside, strata)
     n_in = int(inside.sum())
     rate = float(hits[inside].mean())
     expected, others = 0.0, 0
     for stratum in np.unique(strata[inside]):
         rows = strata == stratum
         there = rows & outside
-        if there.any():
-            weight = int((rows & inside).sum())
-            expected += float(hits[there].mean()) * weight / n_in
-            others += int(there.sum())
+        weight = int((rows & inside).sum())
+        expected += float(hits[there].mean()) * weight / n_in if there.any() else 0.0
+        others += int(there.sum())
     (low_in, high_in), (low_out, high_out) = wilson(rate, n_in), wilson(expected, max(others, 1))
     effect = rate - expected
     below = float(np.hypot(rate - low_in, high_out - expected))
     above = float(np.hypot(high_in - rate, expected - low_out))
     return effect, (max(-1.0, effect - below), min(1.0, effect + above))
+
+
+def comparable(inside: Bools, outside: Bools, strata: Ints) -> tuple[Bools, Bools]:
+    """Both groups in the strata that have runs of each; the groups as they are where none has."""
+    ours = np.bincount(strata[inside], minlength=int(strata.max(initial=0)) + 1)
+    others = np.bincount(strata[outside], minlength=len(ours))
+    there = ((ours > 0) & (others > 0))[strata]
+    return (inside & there, outside & there) if there.any() else (inside, outside)
 
 
 def moved(runs: Table, inside: Bools, outside: Bools, strata: Ints) -> str | None:

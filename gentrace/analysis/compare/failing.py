@@ -25,7 +25,7 @@ def failing(runs: Table, new_since: str | int | None = None) -> GroupComparison:
     """
     failed = runs.outcome.is_(names.FAILED)
     succeeded = runs.outcome.is_("completed")
-    near = fingerprints.nearest(runs, failed, succeeded)
+    near, wider = fingerprints.nearest(runs, failed, succeeded)
     groups = {
         "failed": summary.group("failed", runs, failed),
         "nearest": summary.group("the nearest successes of their kind", runs, near),
@@ -44,13 +44,21 @@ def failing(runs: Table, new_since: str | int | None = None) -> GroupComparison:
     else:
         findings, symptoms, tested = _findings(runs, texts, codes, failed, succeeded)
     others = len(runs) - int(failed.sum()) - int(succeeded.sum())
+    notes: list[str] = []
+    if others:
+        notes.append(_neither(others))
+    if wider and near.any():
+        notes.append(
+            f"{wider} failures are of a kind without a success: the nearest successes of a wider "
+            "kind stand beside them"
+        )
     return GroupComparison(
         question="failing",
         groups=groups,
         findings=findings,
         times=summary.times(groups["failed"], groups["nearest"]),
         not_enough_data=short,
-        notes=[_neither(others)] if others else [],
+        notes=notes,
         fingerprints=fingerprints.described(runs, texts, codes, succeeded, new_since),
         tested=tested,
         symptoms=symptoms,

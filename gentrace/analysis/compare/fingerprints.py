@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -13,9 +14,11 @@ from gentrace.analysis.compare.table import KIND, Bools, Ints, Table
 from gentrace.core import names
 
 PARTS = (names.ERROR_CODE, names.ERROR_TYPE, names.STAGE)
-_OVER, _NEW = 0.05, 0.005
-"""Runs without a failure are taken for its end, or for a time before it, where at its rate they
-would have come about by chance less often than that."""
+_SILENT = 0.02
+"""Runs without a failure are taken for its end, or for a time before it, where failures that come
+at any moment alike would leave so many out less often than that, in any of the fingerprints."""
+_FEW = 3
+"""Under so many failures nothing is said of when they began and whether they are over."""
 _EXEMPLARS = 5
 
 
@@ -28,16 +31,34 @@ def fingerprints(runs: Table, failed: Bools) -> tuple[list[str], Ints]:
     parts = [runs.column(name) for name in PARTS]
     alike = combined([part.codes[rows] for part in parts], len(rows))
     _, first = np.unique(alike, return_index=True)
-    texts = [text(*(part.at(int(rows[row])) for part in parts)) for row in first]
-    codes[rows] = alike
-    return texts, codes
+    told = [[part.at(int(rows[row])) for part in parts] for row in first]
+    kinds: dict[str, set[str]] = {}
+    for code, kind, stage in told:
+        kinds.setdefault(text(code, _short(kind), stage), set()).add(_type(kind) or "")
+    each: list[str] = []
+    for code, kind, stage in told:
+        short = text(code, _short(kind), stage)
+        each.append(short if len(kinds[short]) == 1 else text(code, _type(kind), stage))
+    places = {line: place for place, line in enumerate(dict.fromkeys(each))}
+    codes[rows] = np.array([places[line] for line in each], dtype=np.int64)[alike]
+    return [*places], codes
 
 
 def text(code: str | None, kind: str | None, stage: str | None) -> str:
-    """One line, with what is known: ``content_filtered ProviderError at provider``."""
-    short = kind.rpartition(".")[2] if kind and kind != names.FAILED else None
-    told = " ".join(dict.fromkeys(part for part in (code, short) if part)) or "failed"
+    """One line, with what is known: ``content_filtered ProviderError at provider``.
+
+    One line is one fingerprint: where types of several modules share a name, it has the module's.
+    """
+    told = " ".join(dict.fromkeys(part for part in (code, kind) if part)) or "failed"
     return f"{told} at {stage}" if stage else told
+
+
+def _type(kind: str | None) -> str | None:
+    return kind if kind != names.FAILED else None
+
+
+def _short(kind: str | None) -> str | None:
+    return (_type(kind) or "").rpartition(".")[2] or None
 
 
 def described(
@@ -50,12 +71,14 @@ def described(
     """Each fingerprint, the most frequent first."""
     asked_ns = _moment(runs, new_since)
     total = int((codes >= 0).sum())
-    kinds = combined([runs.column(name).codes for name in KIND], len(runs))
+    widths = _widths(runs)
+    kinds = widths[0]
+    unlikely = _SILENT / max(1, len(texts))
     found: list[Fingerprint] = []
     for code, told in enumerate(texts):
         rows = np.flatnonzero(codes == code)
         newest = int(rows[-1])
-        before, after, rate = _around(rows, kinds)
+        around = _around(rows, kinds)
         found.append(
             Fingerprint(
                 fingerprint=told,
@@ -65,39 +88,71 @@ def described(
                 error_code=runs.column(names.ERROR_CODE).at(newest),
                 error_type=runs.column(names.ERROR_TYPE).at(newest),
                 exemplars=tuple(runs.exemplar(int(row)) for row in rows[::-1][:_EXEMPLARS]),
-                nearest_success=_nearest(runs, newest, kinds, succeeded),
+                nearest_success=_nearest(runs, newest, widths, succeeded),
                 first_seen_ns=int(runs.start_ns[rows[0]]),
                 last_seen_ns=int(runs.start_ns[newest]),
-                still_happening=(1 - rate) ** after > _OVER,
+                still_happening=around.chance(around.after) > unlikely
+                if around.n >= _FEW
+                else None,
                 new_since=_asked(runs, rows, asked_ns, new_since)
                 if new_since is not None
-                else _new_since(runs, rows, kinds, rate)
-                if (1 - rate) ** before <= _NEW
+                else _new_since(runs, rows, kinds, around, unlikely)
+                if around.n >= _FEW and around.chance(around.before) <= unlikely
                 else None,
             )
         )
     return sorted(found, key=lambda each: -each.n)
 
 
-def nearest(runs: Table, failed: Bools, succeeded: Bools) -> Bools:
-    """The successes of the same kind just before and just after each failure."""
-    kinds = combined([runs.column(name).codes for name in KIND], len(runs))
+def nearest(runs: Table, failed: Bools, succeeded: Bools) -> tuple[Bools, int]:
+    """The successes of the same kind just before and just after each failure.
+
+    Of a kind without any, those of the wider kind, and at last of all; for how many that was.
+    """
     found = np.zeros(len(runs), dtype=bool)
-    for kind in np.unique(kinds[failed]):
-        good = np.flatnonzero(succeeded & (kinds == kind))
-        if len(good):
-            at = np.searchsorted(good, np.flatnonzero(failed & (kinds == kind)))
-            found[good[np.maximum(at - 1, 0)]] = True
-            found[good[np.minimum(at, len(good) - 1)]] = True
-    return found
+    left, wider = failed, 0
+    for place, kinds in enumerate(_widths(runs)):
+        for kind in np.unique(kinds[left]):
+            good = np.flatnonzero(succeeded & (kinds == kind))
+            if len(good):
+                mine = left & (kinds == kind)
+                at = np.searchsorted(good, np.flatnonzero(mine))
+                found[good[np.maximum(at - 1, 0)]] = True
+                found[good[np.minimum(at, len(good) - 1)]] = True
+                left = left & ~mine
+                wider += int(mine.sum()) if place else 0
+    return found, wider
 
 
-def _around(rows: Ints, kinds: Ints) -> tuple[int, int, float]:
-    """Runs of its kinds before its first and after its last failure, and its rate between."""
+def _widths(runs: Table) -> list[Ints]:
+    """The kinds, the wider kinds, and last all runs as one."""
+    parts = [runs.column(name).codes for name in KIND]
+    return [combined(parts[:width], len(runs)) for width in range(len(parts), -1, -1)]
+
+
+@dataclass(frozen=True)
+class _Around:
+    """Failures among the runs of their kinds: how many, and how many runs lie between the first and
+    the last, before the first, and after the last."""
+
+    n: int
+    between: int
+    before: int
+    after: int
+
+    def chance(self, silent: int) -> float:
+        """That so many runs at one end have none, by chance.
+
+        The failure at the other end is given; the others lie anywhere, any run as likely.
+        """
+        return float((self.between / (self.between + silent)) ** (self.n - 1))
+
+
+def _around(rows: Ints, kinds: Ints) -> _Around:
     its = np.flatnonzero(np.isin(kinds, np.unique(kinds[rows])))
     between = int(((its >= rows[0]) & (its <= rows[-1])).sum())
     before, after = int((its < rows[0]).sum()), int((its > rows[-1]).sum())
-    return before, after, len(rows) / (between + 1)
+    return _Around(len(rows), between, before, after)
 
 
 def _moment(runs: Table, since: str | int | None) -> int | None:
@@ -120,7 +175,7 @@ def _iso(at_ns: int) -> str:
     return datetime.fromtimestamp(at_ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _new_since(runs: Table, rows: Ints, kinds: Ints, rate: float) -> str:
+def _new_since(runs: Table, rows: Ints, kinds: Ints, around: _Around, unlikely: float) -> str:
     """The version that it came with, else the moment that it was first seen."""
     versions = runs.column(names.CODE_VERSION)
     mine = versions.codes[rows]
@@ -130,15 +185,20 @@ def _new_since(runs: Table, rows: Ints, kinds: Ints, rate: float) -> str:
         its = np.isin(kinds, np.unique(kinds[rows]))
         older = int((its[:first]).sum())
         since = int((its & (versions.codes == version))[first : rows[0]].sum())
-        if (1 - rate) ** older <= _OVER < (1 - rate) ** since:
+        if around.chance(older) <= unlikely < around.chance(since):
             return versions.words[version]
     return _iso(int(runs.start_ns[rows[0]]))
 
 
-def _nearest(runs: Table, row: int, kinds: Ints, succeeded: Bools) -> NearestSuccess | None:
-    good = np.flatnonzero(succeeded & (kinds == kinds[row]))
-    if not len(good):
-        return None
-    apart = np.abs(runs.start_ns[good] - runs.start_ns[row])
-    best = int(good[np.argmin(apart)])
-    return NearestSuccess(str(runs.ids[best]), str(runs.traces[best]), float(apart.min()) / 1e9)
+def _nearest(
+    runs: Table, row: int, widths: Sequence[Ints], succeeded: Bools
+) -> NearestSuccess | None:
+    for place, kinds in enumerate(widths):
+        good = np.flatnonzero(succeeded & (kinds == kinds[row]))
+        if len(good):
+            apart = np.abs(runs.start_ns[good] - runs.start_ns[row])
+            best = int(good[np.argmin(apart)])
+            return NearestSuccess(
+                str(runs.ids[best]), str(runs.traces[best]), float(apart.min()) / 1e9, place == 0
+            )
+    return None

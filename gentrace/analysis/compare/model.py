@@ -151,11 +151,16 @@ class TimeDifference:
 
 @dataclass(frozen=True, slots=True)
 class NearestSuccess:
-    """The run of the same kind, nearest in time, that went well."""
+    """The run of the same kind, nearest in time, that went well.
+
+    Attributes:
+        same_kind: False where the kind has no success: it is of the wider kind, or of any.
+    """
 
     id: str
     trace_id: str
     apart_s: float
+    same_kind: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +171,10 @@ class Fingerprint:
         fingerprint: error code, class and stage in one line.
         share: of all failures.
         nearest_success: of the newest of these failures.
-        still_happening: what came since its last failure would, at its rate, have failed again
-            too likely for it to be over.
-        new_since: it was first seen after that moment or version; None where nothing says so.
+        still_happening: False where chance does not explain that none came since the last one;
+            None where they are under three, which says nothing.
+        new_since: it was first seen after that moment or version, and chance does not explain that
+            none came before; None where nothing says so.
     """
 
     fingerprint: str
@@ -181,7 +187,7 @@ class Fingerprint:
     nearest_success: NearestSuccess | None
     first_seen_ns: int
     last_seen_ns: int
-    still_happening: bool
+    still_happening: bool | None
     new_since: str | None
 
 

@@ -11,10 +11,13 @@ from gentrace.analysis.compare import candidates, drift, effects, scores
 from gentrace.analysis.compare.candidates import Candidate
 from gentrace.analysis.compare.scores import Scored
 from gentrace.analysis.compare.strata import combined
-from gentrace.analysis.compare.table import Bools, Ints, Table
+from gentrace.analysis.compare.table import KIND, Bools, Ints, Table
 
 _LEFT = 3.5
 """A z that is left over where another cause is accounted for: chance, looked for in many places."""
+
+_NONE = 2.0
+"""A z under which there is no sign of a difference."""
 
 
 def within(runs: Table, hits: Bools, ranked: bool, strata: Ints) -> tuple[Scored, Scored | None]:
@@ -73,6 +76,32 @@ class Rivals:
         if beside_attribute <= _LEFT and 2 * shared > stretch.mask.sum():
             return attribute
         return attribute if attribute.z >= stretch.z else stretch
+
+    def explaining(self, first: Candidate, sure: Sequence[Candidate]) -> Candidate:
+        """The candidate that accounts for the first and is not accounted for by it, if there is.
+
+        An attribute of the kind is compared across kinds, others within: with the same causes it
+        has the more runs to be sure of. Who else makes no difference once another is given, while
+        the other still does within it, only goes along with that other.
+        """
+        for each in sure:
+            if each is first or 2 * int((each.mask & first.mask).sum()) <= first.mask.sum():
+                continue
+            if self._left(first, each) < _NONE and self._left(each, first) > _LEFT:
+                return each
+        return first
+
+    def stands(self, found: Candidate, before: Sequence[Candidate]) -> bool:
+        """Whether an attribute of the kind makes a difference without the causes found before.
+
+        Where only their runs tell so, the cause may as well be worse with one kind than another.
+        """
+        if self.ranked or found.name not in KIND or not before:
+            return True
+        others = ~np.logical_or.reduce([each.mask for each in before])
+        here = within(self.runs, self.hits, False, self.strata(found.name))[0]
+        alone = scores.scored(here.scores[others], here.strata[others])
+        return bool(scores.groups(alone, [found.mask[others]]).z[0] > _NONE)
 
     def drifts(self, found: Candidate) -> bool:
         """Whether its runs follow each other, and what is longer varies as much without them."""

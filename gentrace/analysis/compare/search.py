@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gentrace.analysis.compare import candidates, chances, scores
+from gentrace.analysis.compare import candidates, chances, processes, scores
 from gentrace.analysis.compare.candidates import Candidate
 from gentrace.analysis.compare.rivals import Rivals, within
 from gentrace.analysis.compare.scores import ALPHA, Scored, holm
@@ -70,6 +70,8 @@ class Search:
         times = TIMES if self.ranked else ("",)
         self.tested = self.count() + outside
         self._collect(causes, times)
+        if self.ranked:
+            self._slow_processes()
         n = len(self.found)
         self._collect(candidates.symptoms(self.runs), None)
         self.found, self.symptoms = self.found[:n], self.found[n:]
@@ -81,6 +83,18 @@ class Search:
             if best is None:
                 return
             self.found = [*self.found, best]
+
+    def _slow_processes(self) -> None:
+        """Processes that are slow beside others at the same time, for the causes found before."""
+        while len(self.found) < MOST:
+            masks = [each.candidate.mask for each in self.found]
+            best = self._significant(processes.slowest(self.runs, self.strata(), masks))
+            rivals = Rivals(self.runs, self.hits, self.ranked, self.strata)
+            if best is None or rivals.drifts(best):
+                return
+            p = holm(float(np.exp(best.log_p)), self.tested, len(self.found))
+            strata = combined([self.strata(), processes.alike(self.runs)], len(self.runs))
+            self.found = [*self.found, Found(best, p, strata)]
 
     def count(self) -> int:
         """How many hypotheses about attributes there are."""
@@ -117,8 +131,12 @@ class Search:
             stretch = self._stretch(self.strata(), [time for time in times if time not in seen])
         ordered = sorted(self._candidates(asked), key=lambda found: found.log_p)
         rivals = Rivals(self.runs, self.hits, self.ranked, self.strata)
+        before = [each.candidate for each in self.found if each.candidate.kind == "attribute"]
         sure = [each for each in ordered if self._significant(each)]
+        sure = [each for each in sure if rivals.stands(each, before)]
         best = next((each for each in sure if not rivals.drifts(each)), None)
+        if best is not None and not self.ranked:
+            best = rivals.explaining(best, sure)
         if stretch is not None and not rivals.accounted(stretch, ordered, sure):
             best = rivals.either(best, stretch)
         if best is None and times is not None and self.ranked:

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from gentrace.analysis.compare import durations, effects, separate, shift, summary
+from gentrace.analysis.compare import durations, effects, separate, shift, strata, summary
 from gentrace.analysis.compare.model import Finding, GroupComparison
 from gentrace.analysis.compare.scores import LEAST
 from gentrace.analysis.compare.search import Found, Search
-from gentrace.analysis.compare.strata import p90
+from gentrace.analysis.compare.strata import Limits
 from gentrace.analysis.compare.table import Bools, Table
 
 SIDES, HALVES = ("slow", "rest"), ("newer", "older")
@@ -18,7 +18,8 @@ SIDES, HALVES = ("slow", "rest"), ("newer", "older")
 
 def slow(runs: Table) -> GroupComparison:
     """Two comparisons: the slow for their kind with the rest, and the newer half with the older."""
-    mask = is_slow(runs)
+    limits = strata.p90(runs)
+    mask = runs.seconds > limits.seconds
     newer = np.arange(len(runs)) >= len(runs) // 2
     groups = {
         "slow": summary.group("above the p90 of their kind", runs, mask),
@@ -37,7 +38,8 @@ def slow(runs: Table) -> GroupComparison:
             f"slow for their kind: {mask.sum()} of {summary.counted(len(runs), 'run')}; "
             f"{LEAST} a side are needed"
         )
-    else:
+    # How long runs take beside each other is asked however few lie above a limit
+    if len(runs) >= 2 * LEAST:
         findings = [finding(runs, mask, each) for each in search.run(outside)]
         symptoms = [finding(runs, mask, each) for each in search.symptoms]
         tested = search.tested
@@ -57,6 +59,7 @@ def slow(runs: Table) -> GroupComparison:
         findings=[each for each in findings if _matters(runs, each)],
         times=summary.times(groups["slow"], groups["rest"]),
         not_enough_data=short,
+        notes=_notes(runs, limits, mask),
         tested=0 if len(short) == 2 else tested or outside,
         symptoms=[each for each in symptoms if _matters(runs, each)],
     )
@@ -64,28 +67,42 @@ def slow(runs: Table) -> GroupComparison:
 
 def is_slow(runs: Table) -> Bools:
     """Above the p90 of their kind; a run that goes on is, once its age is."""
-    return runs.seconds > p90(runs)
+    return runs.seconds > strata.p90(runs).seconds
+
+
+def _notes(runs: Table, limits: Limits, mask: Bools) -> list[str]:
+    """Where so many runs go on that the p90 is not known: what counts as slow instead."""
+    open_ = ~limits.reached
+    if not open_.any():
+        return []
+    slow_ones = int((open_ & mask & ~runs.ended).sum())
+    young = int((open_ & ~mask & ~runs.ended).sum())
+    return [
+        "more than a tenth of a kind goes on, so that its p90 is not known yet: "
+        f"{slow_ones} of those runs are older than nearly all finished ones and count as slow, "
+        f"{young} do not"
+    ]
 
 
 def finding(runs: Table, hits: Bools, found: Found) -> Finding:
     """In seconds where the median moved, else in how often its runs are slow."""
-    candidate, strata = found.candidate, found.strata
-    inside, outside = _comparable(found)
-    effect, interval, at_least = durations.difference(runs, inside, outside, strata)
+    candidate, within = found.candidate, found.strata
+    inside, outside = effects.comparable(candidate.mask, ~candidate.mask, within)
+    effect, interval, at_least = durations.difference(runs, inside, outside, within)
     unit = "s"
     clear = effects.matters(effect, runs, outside) and interval[0] > 0
     if not clear and candidate.time:
         spent, known = runs.times[candidate.time], runs.ended
-        effect, interval = effects.median_difference(spent, inside & known, outside & known, strata)
+        effect, interval = effects.median_difference(spent, inside & known, outside & known, within)
     elif not clear:
-        effect, interval = effects.share_difference(hits, inside, outside, strata)
+        effect, interval = effects.share_difference(hits, inside, outside, within)
         unit = "share"
     time = candidate.name if candidate.kind == "time" else candidate.time
     return Finding(
         kind=candidate.kind,
         name=candidate.name,
         value=candidate.value,
-        time=time or effects.moved(runs, inside, outside, strata),
+        time=time or effects.moved(runs, inside, outside, within),
         effect=effect,
         interval=interval,
         p_adjusted=found.p_adjusted,
@@ -97,15 +114,6 @@ def finding(runs: Table, hits: Bools, found: Found) -> Finding:
         comparison=SIDES,
         at_least=at_least and clear,
     )
-
-
-def _comparable(found: Found) -> tuple[Bools, Bools]:
-    """Its runs and the others, in strata that have both."""
-    mask, strata = found.candidate.mask, found.strata
-    ours = np.bincount(strata[mask], minlength=int(strata.max()) + 1)
-    others = np.bincount(strata[~mask], minlength=len(ours))
-    there = ((ours > 0) & (others > 0))[strata]
-    return mask & there, ~mask & there
 
 
 def _matters(runs: Table, found: Finding) -> bool:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from gentrace.analysis.compare.scores import LEAST, quantile, renumbered
 from gentrace.analysis.compare.table import KIND, Bools, Floats, Ints, Table
 from gentrace.core import names
+
+_NEARLY = 0.99
+"""Of the finished runs: what is longer than so many is longer than nearly all."""
 
 
 def combined(parts: Sequence[Ints | Bools], length: int) -> Ints:
@@ -47,9 +51,22 @@ def kinds(runs: Table, within: Sequence[str] = KIND) -> Ints:
     return codes
 
 
-def p90(runs: Table) -> Floats:
-    """The p90 of each run's own kind: the widest of its kinds that has eight runs in all."""
-    found = np.full(len(runs), np.nan)
+@dataclass(frozen=True)
+class Limits:
+    """Above what each run is slow for its kind.
+
+    Attributes:
+        reached: whether that is the p90; else so many runs go on that the p90 is not known, and
+            what nearly all of the finished ones did not exceed stands in for it.
+    """
+
+    seconds: Floats
+    reached: Bools
+
+
+def p90(runs: Table) -> Limits:
+    """The p90 of each run's own kind: the narrowest of its kinds that has eight runs in all."""
+    found, reached = np.full(len(runs), np.nan), np.ones(len(runs), dtype=bool)
     for width in range(len(KIND), -1, -1):
         left = np.isnan(found)
         if not left.any():
@@ -59,8 +76,15 @@ def p90(runs: Table) -> Floats:
             rows = wide == kind
             if rows.sum() >= LEAST or width == 0:
                 limit = quantile(runs.seconds[rows], runs.ended[rows], 0.9)
-                found[rows & left] = np.inf if limit is None else limit
-    return found
+                reached[rows & left] = limit is not None
+                found[rows & left] = _nearly_all(runs, rows) if limit is None else limit
+    return Limits(found, reached)
+
+
+def _nearly_all(runs: Table, rows: Bools) -> float:
+    """What a hundredth of the finished runs exceed; of under a hundred, none."""
+    finished = runs.seconds[rows & runs.ended]
+    return float(np.quantile(finished, _NEARLY, method="higher")) if len(finished) else np.inf
 
 
 def centres(values: Floats, strata: Ints, of: Bools) -> Floats:

@@ -47,7 +47,7 @@ def run_span(record: Record) -> ReadableSpan:
         names.GENERATION_ID: record.generation_id,
         names.GENERATION_RUN: record.number,
         names.OUTCOME: record.outcome,
-        names.STAGE: "finished" if times.ended else STAGES[record.stage],
+        names.STAGE: "finished" if record.outcome == names.COMPLETED else STAGES[record.stage],
         names.PROCESSES: list(record.processes),
     }
     attributes |= {name: record.counts.get(name, 0) for name in _COUNTS}
