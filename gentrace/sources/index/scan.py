@@ -43,7 +43,7 @@ class Seen:
         lines: where in the file the line of each of these begins.
         places: which span of its line each is; below 0 where the line had to be decoded as a whole.
         read_to: up to where the file is read; a last line that is not whole comes later.
-        damaged: lines and spans that could not be understood.
+        damaged_lines: lines that could not be understood, and ``damaged_spans`` spans of others.
     """
 
     runs: list[Fields] = field(default_factory=list[Fields])
@@ -51,7 +51,8 @@ class Seen:
     lines: list[int] = field(default_factory=list[int])
     places: list[int] = field(default_factory=list[int])
     read_to: int = 0
-    damaged: int = 0
+    damaged_lines: int = 0
+    damaged_spans: int = 0
 
 
 def scan(handle: RawIOBase, start: int, block: int = BLOCK) -> Iterator[Seen]:
@@ -133,7 +134,7 @@ def _take(spans: Sequence[SpanHead], at: int, seen: Seen, known: set[str]) -> No
                 seen.runs.append(from_head(span))
                 known.add(span.trace_id)
             except _BAD:
-                seen.damaged += 1
+                seen.damaged_spans += 1
     for place, span in enumerate(spans):
         if span.trace_id not in known and span.name in TELLING:
             seen.telling.append(span.trace_id)
@@ -146,9 +147,9 @@ def _wholly(line: memoryview, at: int, seen: Seen, known: set[str]) -> None:
     try:
         spans, damaged = otlp.decode(otlp.parse(bytes(line)))
     except (ValueError, RecursionError):
-        seen.damaged += 1
+        seen.damaged_lines += 1
         return
-    seen.damaged += damaged
+    seen.damaged_spans += damaged
     for place, span in enumerate(spans):
         if span.name == names.RUN:
             seen.runs.append(from_span(span))

@@ -16,7 +16,7 @@ from gentrace.core import names
 from gentrace.core.spans import Event, Link, Span
 from gentrace.sources.index.fields import Fields, number, text
 
-VERSION = 3
+VERSION = 4
 OWN = frozenset({names.GENERATION_HASH, names.PROVIDER_JOB_ID, names.SUBMISSION_ID})
 """What no two runs have in common."""
 TIMES = {name: place for place, name in enumerate(names.TIMES.values())}
@@ -25,8 +25,8 @@ _PAIR = ("name", "value")
 _COLUMNS = ", ".join(f"t{place} DOUBLE" for place in TIMES.values())
 SCHEMA = f"""
 CREATE TABLE about (version INTEGER, place VARCHAR);
-CREATE TABLE files (id INTEGER, path VARCHAR, inode BIGINT, head VARCHAR, head_size INTEGER,
-    read_to BIGINT, mtime_ns BIGINT, damaged INTEGER);
+CREATE TABLE files (id INTEGER, path VARCHAR, inode BIGINT, size BIGINT, mtime_ns BIGINT,
+    ctime_ns BIGINT, marks VARCHAR, read_to BIGINT, lines INTEGER, spans INTEGER);
 CREATE TABLE words (code INTEGER, word VARCHAR);
 CREATE TABLE runs (key INTEGER, file INTEGER, hi UBIGINT, lo UBIGINT, span UBIGINT,
     generation VARCHAR, number INTEGER, start_ns BIGINT, end_ns BIGINT, size INTEGER, {_COLUMNS});
@@ -138,7 +138,8 @@ class Writer:
         """Files, in the place of what was known of them."""
         if rows:
             self.db.execute("DELETE FROM files WHERE id IN ?", [[row[0] for row in rows]])
-            kinds = (np.int32, object, np.int64, object, np.int32, np.int64, np.int64, np.int32)
+            kinds = (np.int32, object, np.int64, np.int64, np.int64, np.int64, object, np.int64,
+                     np.int32, np.int32)  # fmt: skip
             self._insert("files", [f"c{n}" for n in range(len(kinds))], rows, kinds)
 
     def flush(self) -> None:
