@@ -14,6 +14,7 @@ import numpy as np
 from gentrace.analysis import grouping
 from gentrace.analysis.compare.model import RunRow
 from gentrace.analysis.compare.scores import by_number, renumbered
+from gentrace.analysis.compare.sound import sound
 from gentrace.analysis.compare.table import Column, Ints, Table, Tags, joined, table
 from gentrace.analysis.runs import Run
 from gentrace.core import names
@@ -61,11 +62,12 @@ def read(source: Source, window: Window = ALWAYS) -> Runs:
     truncated = False
     if isinstance(source, OtlpFiles):
         with RunIndex(source) as index:
-            whole, others, notes = columns(index.columns()), [*index.others()], index.notes
+            whole, others, notes = columns(index.columns()), [*index.others()], [*index.notes]
     else:
         given = source.traces(window)
         ended, others = of_traces(given.traces)
-        whole, truncated, notes = columns(ended), given.truncated, source.notes
+        whole, truncated, notes = columns(ended), given.truncated, [*source.notes]
+    whole, odd = sound(whole)
     last_ns = _last_ns(source, window.until_ns, whole, others)
     going = rows(grouping.runs(others, elsewhere=whole.ids), last_ns)
     found = joined(whole, table(going)).in_order()
@@ -73,7 +75,7 @@ def read(source: Source, window: Window = ALWAYS) -> Runs:
     if window.until_ns:
         inside &= found.start_ns <= window.until_ns
     asked = found if inside.all() else found.chosen(inside)
-    return Runs(asked, tuple(notes), truncated, window != ALWAYS)
+    return Runs(asked, (*notes, *odd), truncated, window != ALWAYS)
 
 
 def _last_ns(source: Source, until_ns: int, whole: Table, others: Sequence[Trace]) -> int:
@@ -151,7 +153,7 @@ def columns(found: RunColumns) -> Table:
         columns[told] = _shortened(told, Column(full, words))
     both = np.stack(found.traces, axis=1).astype(">u8").tobytes().hex()
     hexes = [both[at : at + 32] for at in range(0, len(both), 32)]
-    ended = np.ones(len(found.ids), dtype=bool)
+    ended = np.zeros(len(found.ids), dtype=bool)
     if names.OUTCOME in columns:
         ended = columns[names.OUTCOME].codes >= 0
     return Table(

@@ -1,0 +1,92 @@
+"""Group questions read of runs what `list` and `show` read of them, however odd they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gentrace.analysis import grouping, remarks
+from gentrace.analysis.compare import read
+from gentrace.analysis.compare.read import Runs
+from gentrace.analysis.runs import Run
+from gentrace.core import names
+from gentrace.core.spans import traces as grouped
+from gentrace.core.times import State
+from gentrace.sources.otlp_files import OtlpFiles
+from tests.core import traces
+from tests.core.traces import MINUTE_NS, START, Tracer
+
+Read = Callable[..., tuple[Runs, list[Run]]]
+
+
+@pytest.fixture
+def reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
+    """The runs of these traces, as group questions and as `list` and `show` see them."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def given(*tracers: Tracer) -> tuple[Runs, list[Run]]:
+        traces.write(tmp_path / "files" / "spans.jsonl", *tracers)
+        spans = [span for tracer in tracers for span in tracer.spans]
+        return read.read(OtlpFiles(tmp_path / "files")), grouping.runs(grouped(spans))
+
+    return given
+
+
+def ended(number: int, took_ms: float = 20_000, start_ns: int = 0, **told: Any) -> Tracer:
+    """A trace of nothing but a run span."""
+    tracer = Tracer(f"run-{number}", str(number), start_ns or START + number * MINUTE_NS)
+    usual = {"generation__outcome": "completed", "generation__run": 1}
+    tracer.span(names.RUN, 0, took_ms, **{**usual, **told})
+    return tracer
+
+
+def spent(queue: Any, provider_run: Any) -> dict[str, Any]:
+    return {"generation__time__queue_s": queue, "generation__time__provider_run_s": provider_run}
+
+
+@pytest.mark.parametrize(
+    ("told", "left", "said"),
+    [
+        (spent(1.0, 5.0), (1.0, 5.0, 14.0), "14.000 s are missing"),
+        (spent(10.0, 30.0), (5.0, 15.0, 0.0), "20.000 s are too many"),
+        (spent(1.0, float("nan")), (1.0, 0.0, 19.0), "19.000 s are missing"),
+        (spent(1.0, "long"), (1.0, 0.0, 19.0), "19.000 s are missing"),
+        (spent(1.0, 19.0000004), (1.0, 19.0000004, 0.0), ""),
+        ({}, (0.0, 0.0, 20.0), "20.000 s are missing"),
+    ],
+)
+def test_the_run_spans_own_duration_is_the_duration(
+    reading: Read, told: dict[str, Any], left: tuple[float, ...], said: str
+) -> None:
+    runs, (run,) = reading(ended(1, **told))
+    states = State.QUEUE, State.PROVIDER_RUN, State.UNEXPLAINED
+    table = runs.table
+    assert [table.times[state][0] for state in states] == pytest.approx(left)
+    assert [run.times.spent_ns.get(s, 0) / 1e9 for s in states] == pytest.approx(left)
+    assert table.seconds[0] == pytest.approx(20)
+    assert run.duration_ns is not None
+    assert run.duration_ns / 1e9 == pytest.approx(20)
+    assert sum(column[0] for column in table.times.values()) == pytest.approx(20)
+    assert said in " ".join(remarks.of_run(run))
+    assert any("do not add up" in note for note in runs.notes) == bool(said)
+
+
+def test_of_a_run_span_that_ends_before_it_starts_the_times_count(reading: Read) -> None:
+    runs, (run,) = reading(ended(1, -5_000, **spent(1.0, 5.0)))
+    assert (runs.table.seconds[0], run.duration_ns) == (6.0, 6 * 10**9)
+
+
+def test_a_run_without_a_start_is_left_out_and_said(reading: Read) -> None:
+    runs, _ = reading(ended(1, **spent(1.0, 19.0)), ended(2, start_ns=1, **spent(1.0, 19.0)))
+    assert list(runs.table.ids) == ["1"]
+    assert [note for note in runs.notes if "one run span has no start" in note]
+
+
+def test_runs_that_all_lack_an_outcome_are_unfinished(reading: Read) -> None:
+    told = spent(1.0, 19.0)
+    runs, listed = reading(*(ended(n, generation__outcome="", **told) for n in range(3)))
+    assert not runs.table.ended.any()
+    assert {run.outcome for run in listed} == {None}
