@@ -27,17 +27,21 @@ TIMES = tuple(str(state) for state in State)
 
 @dataclass(frozen=True)
 class Column:
-    """One attribute of many runs."""
+    """One attribute of many runs.
+
+    Attributes:
+        exact: the same where words of this one stand for several.
+    """
 
     codes: Ints
     words: Sequence[str]
+    exact: Column | None = None
 
     def is_(self, word: str) -> Bools:
         """Which runs have that word."""
-        try:
+        if word in self.words:
             return self.codes == self.words.index(word)
-        except ValueError:
-            return np.zeros(len(self.codes), dtype=bool)
+        return self.exact.is_(word) if self.exact else np.zeros(len(self.codes), dtype=bool)
 
     def at(self, row: int) -> str | None:
         """One run's word."""
@@ -46,7 +50,7 @@ class Column:
 
     def chosen(self, rows: Any) -> Column:
         """The same of some runs."""
-        return Column(self.codes[rows], self.words)
+        return Column(self.codes[rows], self.words, self.exact and self.exact.chosen(rows))
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,9 @@ class Table:
         return found if found else Column(np.full(len(self), -1, dtype=np.int64), ())
 
     def holds(self, name: str, value: str) -> Bools:
-        """Which runs have the attribute with that value."""
+        """Which runs have the attribute with that value, or are the run of that number."""
+        if name == names.GENERATION_RUN:
+            return self.numbers == (int(value) if value.isdecimal() else -1)
         tags = self.tags.get(name)
         if tags is None:
             return self.column(name).is_(value)

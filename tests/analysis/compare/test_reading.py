@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gentrace.analysis import grouping, remarks
-from gentrace.analysis.compare import read
+from gentrace.analysis.compare import ask, read
 from gentrace.analysis.compare.read import Runs
 from gentrace.analysis.runs import Run
 from gentrace.core import names
@@ -38,7 +38,7 @@ def reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
 def ended(number: int, took_ms: float = 20_000, start_ns: int = 0, **told: Any) -> Tracer:
     """A trace of nothing but a run span."""
     tracer = Tracer(f"run-{number}", str(number), start_ns or START + number * MINUTE_NS)
-    usual = {"generation__outcome": "completed", "generation__run": 1}
+    usual: dict[str, Any] = {"generation__outcome": "completed", "generation__run": 1}
     tracer.span(names.RUN, 0, took_ms, **{**usual, **told})
     return tracer
 
@@ -90,3 +90,22 @@ def test_runs_that_all_lack_an_outcome_are_unfinished(reading: Read) -> None:
     runs, listed = reading(*(ended(n, generation__outcome="", **told) for n in range(3)))
     assert not runs.table.ended.any()
     assert {run.outcome for run in listed} == {None}
+
+
+def test_conditions_know_counts_as_they_are_and_as_they_are_shown(reading: Read) -> None:
+    told = [ended(n, generation__tries=n, **spent(1.0, 19.0)) for n in (1, 3, 4, 5, 40)]
+    runs, _ = reading(*told, traces.unfinished())
+
+    def hold(value: str) -> list[str]:
+        chosen = runs.table.chosen(runs.table.start_ns > 0)  # as every question begins
+        return list(chosen.chosen(ask.holds(chosen, names.TRIES, value)).ids)
+
+    assert [hold(value) for value in ("4", "5", "40", "41")] == [["4"], ["5"], ["40"], []]
+    assert hold("4+") == ["4", "5", "40"]
+    assert set(runs.table.column(names.TRIES).words) == {"1", "3", "4+"}
+
+
+def test_a_condition_on_the_number_of_the_run(reading: Read) -> None:
+    runs, _ = reading(ended(1), ended(2, generation__run=2))
+    assert ask.holds(runs.table, names.GENERATION_RUN, "2").tolist() == [False, True]
+    assert not ask.holds(runs.table, names.GENERATION_RUN, "second").any()
