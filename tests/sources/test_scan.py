@@ -57,7 +57,8 @@ def found(given: bytes, block: int = scan.BLOCK) -> tuple[list[Any], list[Span],
         ]
         damaged += seen.damaged_lines + seen.damaged_spans
         read_to = seen.read_to
-    telling = [s for at, place in spots for s in scan.spans_at(handle, at, [place])]
+    told = [s for at, place in spots for s in scan.spans_at(handle, at, [place])]
+    telling = [span for span in told if span.name in scan.TELLING]  # of others, some
     return runs, telling, damaged, read_to
 
 

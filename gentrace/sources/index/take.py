@@ -18,7 +18,7 @@ from gentrace.core.errors import SourceError
 from gentrace.core.spans import Span
 from gentrace.sources.index.known import Known, changes, marks
 from gentrace.sources.index.scan import Seen, scan, spans_at
-from gentrace.sources.index.tables import Writer
+from gentrace.sources.index.tables import ENDED, SETTLED, Writer
 
 _LINE_BYTES = 512 * 1024
 
@@ -51,12 +51,13 @@ def take(db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
     for id_, spans in groupby(_untold(db, told), key=lambda found: found[0]):
         with suppress(FileNotFoundError):
             writer.telling(_spans(read[id_], [(at, place) for _, at, place in spans]), id_)
-    db.execute(
-        "DELETE FROM spans WHERE EXISTS (FROM runs WHERE runs.hi = spans.hi AND runs.lo = spans.lo)"
-    )
+    db.execute(SETTLED)
 
 
-_SPOT = np.dtype([("file", "i4"), ("hi", "u8"), ("lo", "u8"), ("line", "i8"), ("place", "i4")])
+_SPOT = np.dtype(
+    [("file", "i4"), ("hi", "u8"), ("lo", "u8"), ("generation", "O"), ("line", "i8"),
+     ("place", "i4")]
+)  # fmt: skip
 """Where a span stands that tells of a run."""
 
 
@@ -95,6 +96,7 @@ def _spots(seen: Seen, file: int) -> NDArray[Any]:
     spots = np.empty(len(kept), dtype=_SPOT)
     ids = np.frombuffer(bytes.fromhex("".join(traces)), dtype=">u8")
     spots["file"], spots["hi"], spots["lo"] = file, ids[0::2], ids[1::2]
+    spots["generation"] = np.array(seen.generations, dtype=object)[kept]
     spots["line"] = np.array(seen.lines, dtype=np.int64)[kept]
     spots["place"] = np.array(seen.places, dtype=np.int32)[kept]
     return spots
@@ -112,8 +114,7 @@ def _untold(
     }
     db.register("told", given)
     found = db.execute(
-        "SELECT file, line, place FROM told WHERE NOT EXISTS "
-        "(FROM runs WHERE runs.hi = told.hi AND runs.lo = told.lo) ORDER BY file, line, place"
+        f"SELECT file, line, place FROM told WHERE NOT {ENDED} ORDER BY file, line, place"
     ).fetchnumpy()
     db.unregister("told")
     yield from zip(*(found[name].tolist() for name in ("file", "line", "place")), strict=True)

@@ -15,6 +15,8 @@ from gentrace.analysis.runs import Run
 from gentrace.core import names
 from gentrace.core.spans import traces as grouped
 from gentrace.core.times import State
+from gentrace.sources.index import of_traces
+from gentrace.sources.index.scan import TELLING
 from gentrace.sources.otlp_files import OtlpFiles
 from tests.core import traces
 from tests.core.traces import MINUTE_NS, START, Tracer
@@ -109,3 +111,33 @@ def test_a_condition_on_the_number_of_the_run(reading: Read) -> None:
     runs, _ = reading(ended(1), ended(2, generation__run=2))
     assert ask.holds(runs.table, names.GENERATION_RUN, "2").tolist() == [False, True]
     assert not ask.holds(runs.table, names.GENERATION_RUN, "second").any()
+
+
+@pytest.mark.parametrize("name", ["POST /generations", "queue.wait", "pixverse._generate"])
+def test_runs_known_by_any_span_of_theirs_are_counted(reading: Read, name: str) -> None:
+    going = [Tracer(f"going-{n}", f"9{n}", START + n * MINUTE_NS) for n in range(3)]
+    for tracer in going:
+        tracer.span(name, 0, 10, kind="SERVER" if name.startswith("POST") else "INTERNAL")
+    runs, listed = reading(ended(1), *going)
+    assert sorted(runs.table.ids) == sorted(run.id or "" for run in listed)
+    assert int(runs.table.ended.sum()) == 1
+    spans = [span for tracer in (ended(1), *going) for span in tracer.spans]
+    _, others = of_traces(grouped(spans))
+    assert {trace.trace_id for trace in others} == {tracer.trace_id for tracer in going}
+
+
+def test_a_generation_without_a_run_span_beside_one_that_has_one(reading: Read) -> None:
+    both = ended(1)
+    other = both.span(names.CREATE_GENERATION, 0, 10, generation__id="2")
+    both.span("queue.wait", 10, 20, other)  # of the first
+    runs, listed = reading(both, ended(3))
+    assert sorted(runs.table.ids) == ["1", "2", "3"] == sorted(run.id or "" for run in listed)
+    assert runs.table.ended.sum() == 2
+    found, (rest,) = of_traces(grouped(both.spans))
+    assert (found.ids.tolist(), [span.span_id for span in rest.spans]) == (["1"], [other.span_id])
+
+
+def test_what_only_names_a_generation_is_left_out_where_more_is_told() -> None:
+    made = traces.unfinished()
+    _, (found,) = of_traces(grouped(made.spans))
+    assert {span.name for span in found.spans} == {s.name for s in made.spans} & TELLING
