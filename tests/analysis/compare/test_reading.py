@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from gentrace.analysis import grouping, remarks
-from gentrace.analysis.compare import ask, read
+from gentrace.analysis import filters, grouping, remarks
+from gentrace.analysis.compare import ask, pairs, read
+from gentrace.analysis.compare.ask import Side
 from gentrace.analysis.compare.read import Runs
 from gentrace.analysis.runs import Run
 from gentrace.core import names
+from gentrace.core.errors import UsageError
 from gentrace.core.spans import traces as grouped
 from gentrace.core.times import State
 from gentrace.sources.index import of_traces
@@ -141,3 +143,37 @@ def test_what_only_names_a_generation_is_left_out_where_more_is_told() -> None:
     made = traces.unfinished()
     _, (found,) = of_traces(grouped(made.spans))
     assert {span.name for span in found.spans} == {s.name for s in made.spans} & TELLING
+
+
+def test_a_trace_of_several_generations_is_no_run_to_compare(reading: Read, tmp_path: Path) -> None:
+    both = ended(1)
+    both.span(names.CREATE_GENERATION, 0, 10, generation__id="2")
+    reading(both, ended(3))
+    source = OtlpFiles(tmp_path / "files")
+    for asked in ((both.trace_id, ""), ("3", both.trace_id)):
+        with pytest.raises(UsageError, match=r"several generations \(1, 2\)"):
+            pairs.choose(source, *asked)
+    a, b = pairs.choose(source, "1", "2")
+    assert (a.id, b.id) == ("1", "2")
+
+
+def test_a_condition_keeps_the_spaces_of_its_value(reading: Read) -> None:
+    runs, _ = reading(ended(1, generation__account__id="  pad  "), ended(2))
+    side = Side((filters.condition("account=  pad  "),))
+    assert side.of(runs.table).tolist() == [True, False]
+
+
+def test_the_same_conditions_are_the_same_side() -> None:
+    a = Side((("account", "3"), ("model", "v5")))
+    assert a.same_as(Side((("model", "v5"), (names.ACCOUNT_ID, "3"))))
+    assert not a.same_as(Side((("model", "v5"), ("account", "4"))))
+
+
+def test_an_attribute_that_only_other_spans_have_is_said_to_be_unknown_here(
+    reading: Read, tmp_path: Path
+) -> None:
+    reading(ended(1))
+    side = Side((("service.name", "pixsim7-worker"),))
+    found = ask.two_groups(OtlpFiles(tmp_path / "files"), side, Side(), Side())
+    (said,) = (note for note in found.notes if "service.name" in note)
+    assert "groups know what its run span says" in said
