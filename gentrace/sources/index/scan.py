@@ -170,9 +170,9 @@ def _take(spans: Sequence[SpanHead], at: int, seen: Seen, known: dict[str, _Own]
                 _run(run, span.trace_id, spelling(bytes(span.attributes or b"")), seen, known)
     where = 0  # in its attributes a span tells its generation, most of them in the same place
     for place, span in enumerate(spans):
-        own = known.get(span.trace_id)
         if span.name in TELLING:
             given = bytes(span.attributes) if span.attributes else b""
+            own = known.get(span.trace_id)
             if own is not None:
                 if given.startswith(own.spelt, where):
                     continue
@@ -182,9 +182,11 @@ def _take(spans: Sequence[SpanHead], at: int, seen: Seen, known: dict[str, _Own]
             if not _has_run(own, of := generation(given)):
                 _tell(span.trace_id, of, at, place, seen)
                 seen.certain.add(span.trace_id)
-        elif own is not None or span.trace_id in seen.certain or not span.attributes:
-            continue
-        elif names_one(bytes(span.attributes)):
+        elif (
+            span.trace_id not in known
+            and span.trace_id not in seen.certain
+            and names_one(bytes(span.attributes or b""))
+        ):
             _tell(span.trace_id, "", at, place, seen)
 
 
