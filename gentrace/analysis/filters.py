@@ -104,7 +104,7 @@ def unknown(name: str, others: Iterable[str] = ()) -> str:
 
 
 def condition(text: str) -> tuple[str, str]:
-    """A ``NAME=VALUE`` of --where.
+    """A ``NAME=VALUE`` of --where; the value as it stands, spaces included.
 
     Raises:
         UsageError: there is no name or no ``=``.
@@ -114,4 +114,4 @@ def condition(text: str) -> tuple[str, str]:
         raise UsageError(
             f"--where {text!r}: NAME=VALUE was expected, such as generation.dedup=miss"
         )
-    return name.strip(), value.strip()
+    return name.strip(), value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gentrace.analysis import timeline
 from gentrace.analysis.runs import Run
 from gentrace.core.spans import Span, repeated
 
@@ -27,6 +28,11 @@ def of_run(run: Run, brief: bool = False) -> list[str]:
     if early := skewed(run.parts.spans):
         spans = "one span starts" if early == 1 else f"{early} spans start"
         told.append(f"clock: {spans} before the parent of another process: their clocks differ")
+    if missing_ns := timeline.missing_ns(run.parts):
+        what = "are missing, and unexplained" if missing_ns > 0 else "are too many, and were cut"
+        told.append(
+            f"the times on the run span do not add up to it; {abs(missing_ns) / 1e9:.3f} s {what}"
+        )
     if run.times.late:
         steps = "one step" if run.times.late == 1 else f"{run.times.late} steps"
         told.append(f"clock: {steps} came out of order and count as 0")

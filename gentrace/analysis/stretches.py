@@ -57,6 +57,8 @@ def stretches(run: Run) -> list[Stretch]:
 
 def disagreements(run: Run, found: list[Stretch]) -> list[Disagreement]:
     """Which times of the run span its other spans do not bear out; none where it has no times."""
+    if not timeline.tells_times(run.parts):
+        return []
     told = run.times.spent_ns
     spans = dict.fromkeys(State, 0)
     for stretch in found:

@@ -18,17 +18,59 @@ from gentrace.core.times import LONGEST_S, Event, Kind, State, Times, tally
 _PENDING = Profile(name="", packages=(), targets=()).provider_pending
 _NOT_PUT = frozenset({"leased", "duplicate"})
 _HELD = frozenset({"paused", "scheduled"})
+ROUNDED_NS = 1_000
+"""A store may know moments to the microsecond only."""
 _ACCOUNT_WORDS = ("account", "capacity", "concurrent", "credit", "quota", "slot", "limit")
 
 
 def times(parts: Parts) -> Times:
-    """The additive times of a run.
+    """The additive times of a run; they sum to its run span's duration, where it has one.
 
-    For a run that has not ended they reach to the last sign of life in its spans, and
-    :attr:`Times.state` is what it was doing then.
+    What the times leave out of it is unexplained, what is too much of them is cut in proportion;
+    :func:`missing_ns` tells how much. For a run that has not ended they reach to the last sign of
+    life in its spans, and :attr:`Times.state` is what it was doing then.
     """
-    told = _told(parts)
-    return derived(parts) if told is None else told
+    found = _told(parts) or derived(parts)
+    whole_ns = length_ns(parts)
+    if parts.run is not None and whole_ns is not None:
+        found.start_ns = parts.run.start_ns
+        _fit(found.spent_ns, whole_ns)
+    return found
+
+
+def length_ns(parts: Parts) -> int | None:
+    """The run span's duration; None where there is none, or it is none that a run can have."""
+    if parts.run is None:
+        return None
+    took_ns = parts.run.end_ns - parts.run.start_ns
+    return took_ns if 0 < took_ns <= LONGEST_S * 1e9 else None
+
+
+def tells_times(parts: Parts) -> bool:
+    """Whether the run span has any times of its own."""
+    return _told(parts) is not None
+
+
+def missing_ns(parts: Parts) -> int:
+    """How much of the run span's duration its own times leave out; below 0, are too many."""
+    whole_ns = length_ns(parts)
+    if whole_ns is None:
+        return 0
+    rest_ns = whole_ns - (_told(parts) or derived(parts)).total_ns
+    return rest_ns if abs(rest_ns) > ROUNDED_NS else 0
+
+
+def _fit(spent_ns: dict[State, int], whole_ns: int) -> None:
+    """Make times sum to a duration; not where they do but for how a store rounds."""
+    total_ns = sum(spent_ns.values())
+    if total_ns > whole_ns + ROUNDED_NS:
+        for state, each_ns in spent_ns.items():
+            spent_ns[state] = each_ns * whole_ns // total_ns
+        longest = max(spent_ns, key=lambda state: spent_ns[state])
+        spent_ns[longest] += whole_ns - sum(spent_ns.values())
+    elif total_ns < whole_ns - ROUNDED_NS:
+        before_ns = spent_ns.get(State.UNEXPLAINED, 0)
+        spent_ns[State.UNEXPLAINED] = before_ns + whole_ns - total_ns
 
 
 def derived(parts: Parts, into: Times | None = None) -> Times:

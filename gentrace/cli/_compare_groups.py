@@ -46,7 +46,7 @@ def run_groups(
     elif question == "failing":
         found = ask.failing_ones(source, among, _moment_or_version(new_since))
     else:
-        if (a.where, a.window) == (b.where, b.window):
+        if a.same_as(b):
             raise UsageError(f"--where {a.label} --vs {b.label}: both sides are the same runs")
         found = ask.two_groups(source, a, b, among)
     _answer(source, found, as_json, html)

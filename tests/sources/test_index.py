@@ -136,6 +136,38 @@ def test_a_file_that_shrank_or_is_another_or_is_gone(folder: Path, cache: Path) 
     assert ids(folder, cache) == ["3"]
 
 
+def durations(folder: Path, cache: Path) -> set[float]:
+    with opened(folder, cache) as found:
+        columns = found.columns()
+    return {*((columns.end_ns - columns.start_ns) / 1e9).tolist()}
+
+
+@pytest.mark.parametrize("count", [300, 3_000])  # what is kept as a hash as a whole, and by pieces
+def test_a_file_written_anew_in_its_own_place(folder: Path, cache: Path, count: int) -> None:
+    path = folder / "spans.jsonl"
+    same = lines(*(a_run(n) for n in range(20)))
+    put(path, *same, *lines(*(a_run(n, 5_000) for n in range(20, count))))
+    assert durations(folder, cache) == {5.0}
+    was = path.stat()
+    put(path, *same, *lines(*(a_run(n, 6_000) for n in range(20, count))), mode="w")
+    assert (path.stat().st_ino, path.stat().st_size) == (was.st_ino, was.st_size)
+    assert durations(folder, cache) == {5.0, 6.0}
+    longer = [*same, *lines(*(a_run(n, 7_000) for n in range(20, count)), a_run(count, 7_000))]
+    put(path, *longer, mode="w")
+    assert durations(folder, cache) == {5.0, 7.0}
+
+
+def test_a_file_written_anew_whose_clock_was_put_back(folder: Path, cache: Path) -> None:
+    path = folder / "spans.jsonl"
+    put(path, *lines(a_run(1, 5_000)))
+    assert durations(folder, cache) == {5.0}
+    was = path.stat()
+    put(path, *lines(a_run(1, 6_000)), mode="w")
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+    assert path.stat().st_mtime_ns == was.st_mtime_ns
+    assert durations(folder, cache) == {6.0}
+
+
 def test_of_a_run_span_written_twice_the_fuller_counts(folder: Path, cache: Path) -> None:
     put(folder / "a.jsonl", *lines(a_run(1, 9_000), a_run(1, 5_000)))
     with opened(folder, cache) as found:
@@ -163,10 +195,15 @@ def test_a_run_without_its_run_span_is_told_by_others_until_it_comes(
 def test_damaged_lines_are_counted_and_the_rest_is_read(folder: Path, cache: Path) -> None:
     one, two = lines(a_run(1), a_run(2))
     put(folder / "spans.jsonl", one[:200], "no JSON at all", two)
+    nowhere = two.replace(traces.trace_id("run-2"), "z")
+    put(folder / "spans.jsonl", nowhere)
     with opened(folder, cache) as found:
         assert found.columns().ids.tolist() == ["2"]
-        (note,) = found.notes
-    assert note.startswith("2 damaged lines in ")
+        path = folder / "spans.jsonl"
+        assert found.notes == [
+            f"2 damaged lines in {path}, skipped",
+            f"2 damaged spans in {path}, skipped",
+        ]
 
 
 def test_a_damaged_index_is_thrown_away(folder: Path, cache: Path) -> None:

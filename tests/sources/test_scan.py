@@ -55,8 +55,10 @@ def found(given: bytes, block: int = scan.BLOCK) -> tuple[list[Any], list[Span],
             for trace, line, place in zip(seen.telling, seen.lines, seen.places, strict=True)
             if trace == UNFINISHED.trace_id
         ]
-        damaged, read_to = damaged + seen.damaged, seen.read_to
-    telling = [s for at, place in spots for s in scan.spans_at(handle, at, [place])]
+        damaged += seen.damaged_lines + seen.damaged_spans
+        read_to = seen.read_to
+    told = [s for at, place in spots for s in scan.spans_at(handle, at, [place])]
+    telling = [span for span in told if span.name in scan.TELLING]  # of others, some
     return runs, telling, damaged, read_to
 
 

@@ -38,6 +38,11 @@ class Side:
     window: Window = ALWAYS
     label: str = ""
 
+    def same_as(self, other: Side) -> bool:
+        """Whether both ask for the same, in whatever order and words."""
+        asked, others = ({(SHORT.get(n, n), v) for n, v in s.where} for s in (self, other))
+        return (asked, self.window) == (others, other.window)
+
     def of(self, runs: Table) -> Bools:
         """Which runs it holds."""
         found = runs.start_ns >= self.window.since_ns
@@ -112,4 +117,5 @@ def _unheard(runs: Table, name: str, value: str) -> str:
         return f"{name} is another for each run, and makes no group"
     if name in SHORT or whole in names.ATTRIBUTES or whole in runs.columns:
         return f"no run has {name}={value}"
-    return filters.unknown(name, [*SHORT, *runs.columns])
+    unknown = filters.unknown(name, [*SHORT, *runs.columns])
+    return f"{unknown} (of a run, groups know what its run span says; `list --where` knows all)"

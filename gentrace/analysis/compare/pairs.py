@@ -20,6 +20,8 @@ from gentrace.core.spans import Span
 from gentrace.core.times import State
 from gentrace.sources.base import Source
 
+_NAMED = 5  # of generations, in a message
+
 
 @dataclass(frozen=True, slots=True)
 class PathRow:
@@ -76,20 +78,32 @@ def choose(source: Source, a: str, b: str = "", routes: Iterable[str] = ()) -> t
 
     Raises:
         NotFoundError: one of them is not there.
-        UsageError: there is only one run to compare.
+        UsageError: there is only one run to compare, or several generations are called so.
     """
     routes = frozenset(routes)
     if not a:
         raise UsageError("compare: name a generation, or two: `gentrace compare 1234 1240`")
-    found = generations.find(source, a, routes)
+    found = _of_one_generation(source, a, routes)
     if b:
-        return found[-1], generations.find(source, b, routes)[-1]
+        return found[-1], _of_one_generation(source, b, routes)[-1]
     if len(found) < 2:
         raise UsageError(
             f"{a} has one run only, and nothing to compare it with; name another generation: "
             f"`gentrace compare {a} OTHER`"
         )
     return found[0], found[-1]
+
+
+def _of_one_generation(source: Source, asked: str, routes: frozenset[str]) -> list[Run]:
+    found = generations.find(source, asked, routes)
+    ids = list(dict.fromkeys(run.id for run in found if run.id is not None))
+    if len(ids) > 1:
+        some = ", ".join(ids[:_NAMED]) + (", …" if len(ids) > _NAMED else "")
+        raise UsageError(
+            f"{asked} holds several generations ({some}); name the ones to compare: "
+            f"`gentrace compare {ids[0]} {ids[1]}`"
+        )
+    return found
 
 
 def compare(run_a: Run, run_b: Run) -> PairComparison:
@@ -151,7 +165,7 @@ def _notes(a: Story, b: Story, by_states: bool) -> list[str]:
     told: list[str] = []
     if a.run.trace_id == b.run.trace_id and a.run.id == b.run.id:
         told.append("A and B are the same run")
-    of_a, of_b = _of_one(a), _of_one(b)
+    of_a, of_b = _of_story(a), _of_story(b)
     told += [f"A and B: {text}" for text in of_a if text in of_b]
     told += [f"A: {text}" for text in of_a if text not in of_b]
     told += [f"B: {text}" for text in of_b if text not in of_a]
@@ -160,7 +174,7 @@ def _notes(a: Story, b: Story, by_states: bool) -> list[str]:
     return told
 
 
-def _of_one(one: Story) -> list[str]:
+def _of_story(one: Story) -> list[str]:
     told = remarks.of_run(one.run)
     if one.bare:
         told.append("only its run span is there: how long each state took, not when")

@@ -6,14 +6,15 @@ wrote its end) is told by its other spans.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gentrace.analysis import grouping
 from gentrace.analysis.compare.model import RunRow
 from gentrace.analysis.compare.scores import by_number, renumbered
+from gentrace.analysis.compare.sound import sound
 from gentrace.analysis.compare.table import Column, Ints, Table, Tags, joined, table
 from gentrace.analysis.runs import Run
 from gentrace.core import names
@@ -23,8 +24,8 @@ from gentrace.sources.index import RunColumns, RunIndex, of_traces
 from gentrace.sources.otlp_files import OtlpFiles
 
 OWN = frozenset(
-    {names.GENERATION_ID, names.GENERATION_RUN, names.GENERATION_HASH, names.PROVIDER_JOB_ID,
-     names.SUBMISSION_ID, *names.TIMES.values()}
+    {names.GENERATION_ID, names.GENERATION_HASH, names.PROVIDER_JOB_ID, names.SUBMISSION_ID,
+     *names.TIMES.values()}
 )  # fmt: skip
 """What no two runs have in common."""
 _TOLD = (
@@ -61,19 +62,20 @@ def read(source: Source, window: Window = ALWAYS) -> Runs:
     truncated = False
     if isinstance(source, OtlpFiles):
         with RunIndex(source) as index:
-            whole, others, notes = columns(index.columns()), [*index.others()], index.notes
+            whole, others, notes = columns(index.columns()), [*index.others()], [*index.notes]
     else:
         given = source.traces(window)
         ended, others = of_traces(given.traces)
-        whole, truncated, notes = columns(ended), given.truncated, source.notes
+        whole, truncated, notes = columns(ended), given.truncated, [*source.notes]
+    whole, odd = sound(whole)
     last_ns = _last_ns(source, window.until_ns, whole, others)
     going = rows(grouping.runs(others, elsewhere=whole.ids), last_ns)
-    found = joined(whole, table(going)).in_order()
+    found = _shortened(joined(whole, table(going)).in_order())
     inside = found.start_ns >= window.since_ns
     if window.until_ns:
         inside &= found.start_ns <= window.until_ns
     asked = found if inside.all() else found.chosen(inside)
-    return Runs(asked, tuple(notes), truncated, window != ALWAYS)
+    return Runs(asked, (*notes, *odd), truncated, window != ALWAYS)
 
 
 def _last_ns(source: Source, until_ns: int, whole: Table, others: Sequence[Trace]) -> int:
@@ -104,7 +106,8 @@ def row(run: Run, last_ns: int = 0) -> RunRow:
     span = run.parts.run
     attributes = {name: told for name in _TOLD if (told := run.parts.first(name)) is not None}
     if span is not None:
-        attributes |= {n: plain(v) for n, v in span.attributes.items() if n not in OWN}
+        apart = OWN | {names.GENERATION_RUN}
+        attributes |= {n: plain(v) for n, v in span.attributes.items() if n not in apart}
     else:
         attributes[names.TRIES] = str(len(run.parts.jobs))
         attributes[names.ATTEMPTS] = str(len(run.parts.executes))
@@ -124,7 +127,7 @@ def row(run: Run, last_ns: int = 0) -> RunRow:
         provider=run.provider,
         model=run.model,
         times={str(state): spent / 1e9 for state, spent in run.times.spent_ns.items()},
-        attributes=_counted(attributes),
+        attributes=attributes,
         error_code=run.error_code,
         error_type=run.error_type,
         stage=run.stage,
@@ -148,10 +151,10 @@ def columns(found: RunColumns) -> Table:
             continue
         full = np.full(len(found.ids), -1, dtype=np.int64)
         full[rows[there]] = codes
-        columns[told] = _shortened(told, Column(full, words))
+        columns[told] = Column(full, words)
     both = np.stack(found.traces, axis=1).astype(">u8").tobytes().hex()
     hexes = [both[at : at + 32] for at in range(0, len(both), 32)]
-    ended = np.ones(len(found.ids), dtype=bool)
+    ended = np.zeros(len(found.ids), dtype=bool)
     if names.OUTCOME in columns:
         ended = columns[names.OUTCOME].codes >= 0
     return Table(
@@ -190,18 +193,14 @@ def _parts(rows: Ints, codes: Ints, words: list[str]) -> Tags:
     return Tags(np.repeat(rows, sizes), joined_codes, list(parts))
 
 
-def _shortened(name: str, column: Column) -> Column:
-    """A count with its high numbers as one category."""
-    if name not in _COUNTS:
-        return column
-    words = list(dict.fromkeys(_count(word) for word in column.words))
-    places = np.array([words.index(_count(word)) for word in column.words] + [-1], dtype=np.int64)
-    return Column(places[column.codes], words)
+def _shortened(runs: Table) -> Table:
+    """With the high numbers of counts as one category; conditions still know the numbers."""
+    counts = {name: _count(runs.columns[name]) for name in _COUNTS if name in runs.columns}
+    return replace(runs, columns={**runs.columns, **counts})
 
 
-def _counted(attributes: Mapping[str, str]) -> Mapping[str, str]:
-    return {n: _count(v) if n in _COUNTS else v for n, v in attributes.items()}
-
-
-def _count(word: str) -> str:
-    return f"{_MANY}+" if word.isdecimal() and int(word) >= _MANY else word
+def _count(exact: Column) -> Column:
+    told = [f"{_MANY}+" if w.isdecimal() and int(w) >= _MANY else w for w in exact.words]
+    words = sorted({*told})
+    places = np.array([*(words.index(word) for word in told), -1], dtype=np.int64)
+    return Column(places[exact.codes], words, exact)

@@ -13,55 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gentrace.analysis.compare.column import Bools, Column, Ints, Tags
 from gentrace.analysis.compare.model import Exemplar, RunRow
 from gentrace.core import names
 from gentrace.core.times import State
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 KIND = (names.OPERATION, names.PROVIDER, names.MODEL)
 TIMES = tuple(str(state) for state in State)
-
-
-@dataclass(frozen=True)
-class Column:
-    """One attribute of many runs."""
-
-    codes: Ints
-    words: Sequence[str]
-
-    def is_(self, word: str) -> Bools:
-        """Which runs have that word."""
-        try:
-            return self.codes == self.words.index(word)
-        except ValueError:
-            return np.zeros(len(self.codes), dtype=bool)
-
-    def at(self, row: int) -> str | None:
-        """One run's word."""
-        code = int(self.codes[row])
-        return None if code < 0 else self.words[code]
-
-    def chosen(self, rows: Any) -> Column:
-        """The same of some runs."""
-        return Column(self.codes[rows], self.words)
-
-
-@dataclass(frozen=True)
-class Tags:
-    """An attribute with many words a run (``gentrace.processes``): pairs of run and word."""
-
-    rows: Ints
-    codes: Ints
-    words: Sequence[str]
-
-    def chosen(self, kept: Bools) -> Tags:
-        """The same of some runs, with their new row numbers."""
-        there = kept[self.rows]
-        numbers = np.cumsum(kept) - 1
-        return Tags(numbers[self.rows[there]], self.codes[there], self.words)
 
 
 @dataclass(frozen=True)
@@ -100,7 +60,9 @@ class Table:
         return found if found else Column(np.full(len(self), -1, dtype=np.int64), ())
 
     def holds(self, name: str, value: str) -> Bools:
-        """Which runs have the attribute with that value."""
+        """Which runs have the attribute with that value, or are the run of that number."""
+        if name == names.GENERATION_RUN:
+            return self.numbers == (int(value) if value.isdecimal() else -1)
         tags = self.tags.get(name)
         if tags is None:
             return self.column(name).is_(value)

@@ -23,6 +23,7 @@ from platformdirs import user_cache_path
 from gentrace.core.errors import SourceError
 from gentrace.core.spans import Trace, repeated, traces
 from gentrace.sources.index import tables, take
+from gentrace.sources.index.known import changes
 from gentrace.sources.index.tables import RunColumns
 from gentrace.sources.otlp_files import OtlpFiles
 
@@ -81,8 +82,12 @@ class RunIndex:
     @property
     def notes(self) -> Sequence[str]:
         """Damaged lines, file by file, files that could not be read, run spans that came twice."""
-        rows = self._db.execute("SELECT damaged, path FROM files WHERE damaged > 0").fetchall()
-        told = [f"{n} damaged line{'s' * (n > 1)} in {path}, skipped" for n, path in rows]
+        told = [
+            f"{count} damaged {what[: -1 if count == 1 else None]} in {path}, skipped"
+            for *counts, path in self._db.execute("SELECT lines, spans, path FROM files").fetchall()
+            for count, what in zip(counts, ("lines", "spans"), strict=True)
+            if count
+        ]
         told += [f"{path} cannot be read, left out" for path in self._closed]
         ((twice,),) = self._db.execute(tables.REPEATED).fetchall()
         return [*told, repeated(twice, "run span")] if twice else told
@@ -95,7 +100,7 @@ class RunIndex:
         if self._path.exists():
             db = duckdb.connect(str(self._path), read_only=True)
             try:
-                if self._usable(db) and not take.changes(db, files):
+                if self._usable(db) and not changes(db, files):
                     return db
                 usable = self._usable(db)
             except BaseException:

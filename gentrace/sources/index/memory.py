@@ -9,12 +9,12 @@ import duckdb
 from gentrace.core import names
 from gentrace.core.spans import Trace, traces
 from gentrace.sources.index import fields, tables
-from gentrace.sources.index.scan import TELLING
+from gentrace.sources.index.scan import told_of
 from gentrace.sources.index.tables import RunColumns, Writer
 
 
 def of_traces(found: Iterable[Trace]) -> tuple[RunColumns, list[Trace]]:
-    """The run spans as columns; of traces without one, the spans that tell of a run."""
+    """The run spans as columns; what else tells of runs that have none."""
     with duckdb.connect(":memory:") as db:
         db.execute(tables.SCHEMA)
         writer = Writer(db)
@@ -22,7 +22,11 @@ def of_traces(found: Iterable[Trace]) -> tuple[RunColumns, list[Trace]]:
             own = [span for span in trace.spans if span.name == names.RUN]
             for span in own:
                 writer.run(fields.from_span(span), 0)
-            if not own:
-                writer.telling((span for span in trace.spans if span.name in TELLING), 0)
+            ended = {span.text(names.GENERATION_ID) or "" for span in own}
+            ended |= {"" for _ in own}
+            others = [span for span in trace.spans if span.name != names.RUN]
+            told = ((span, told_of(span)) for span in others)
+            writer.telling((span for span, of in told if of is not None and of not in ended), 0)
         writer.flush()
+        db.execute(tables.SETTLED)
         return tables.columns(db), [*traces(tables.spans(db))]

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from gentrace.core import names
 from gentrace.core.spans import Event, Link, Span
 from gentrace.sources.index.fields import Fields, number, text
+from gentrace.sources.index.scan import TELLING, told_of
 
-VERSION = 3
+VERSION = 4
 OWN = frozenset({names.GENERATION_HASH, names.PROVIDER_JOB_ID, names.SUBMISSION_ID})
 """What no two runs have in common."""
 TIMES = {name: place for place, name in enumerate(names.TIMES.values())}
@@ -25,14 +26,24 @@ _PAIR = ("name", "value")
 _COLUMNS = ", ".join(f"t{place} DOUBLE" for place in TIMES.values())
 SCHEMA = f"""
 CREATE TABLE about (version INTEGER, place VARCHAR);
-CREATE TABLE files (id INTEGER, path VARCHAR, inode BIGINT, head VARCHAR, head_size INTEGER,
-    read_to BIGINT, mtime_ns BIGINT, damaged INTEGER);
+CREATE TABLE files (id INTEGER, path VARCHAR, inode BIGINT, size BIGINT, mtime_ns BIGINT,
+    ctime_ns BIGINT, marks VARCHAR, read_to BIGINT, lines INTEGER, spans INTEGER);
 CREATE TABLE words (code INTEGER, word VARCHAR);
 CREATE TABLE runs (key INTEGER, file INTEGER, hi UBIGINT, lo UBIGINT, span UBIGINT,
     generation VARCHAR, number INTEGER, start_ns BIGINT, end_ns BIGINT, size INTEGER, {_COLUMNS});
 CREATE TABLE attributes (key INTEGER, name INTEGER, value INTEGER);
-CREATE TABLE spans (file INTEGER, hi UBIGINT, lo UBIGINT, span VARCHAR);
+CREATE TABLE spans (file INTEGER, hi UBIGINT, lo UBIGINT, generation VARCHAR, least BOOLEAN,
+    span VARCHAR);
 """
+ENDED = """EXISTS (FROM runs WHERE runs.hi = told.hi AND runs.lo = told.lo
+    AND (told.generation = '' OR told.generation = runs.generation))"""
+"""Whether what a span tells of has its run span; one without a generation tells of any."""
+SETTLED = f"""
+    DELETE FROM spans AS told WHERE {ENDED} OR (told.least AND EXISTS (
+        FROM spans WHERE spans.hi = told.hi AND spans.lo = told.lo AND NOT spans.least))
+"""
+"""Leaves the spans that tell of runs without a run span; the least telling where there are none
+but them."""
 NEWEST = """
     SELECT * FROM runs
     QUALIFY row_number() OVER (PARTITION BY hi, lo, span ORDER BY end_ns DESC, size DESC, key DESC)
@@ -129,16 +140,19 @@ class Writer:
 
     def telling(self, spans: Iterable[Span], file: int) -> None:
         """Other spans of runs, kept until their run span comes."""
-        kinds = (np.int32, np.uint64, np.uint64, object)
-        rows = ((file, int(s.trace_id[:16], 16), int(s.trace_id[16:], 16), _text(s)) for s in spans)
+        kinds = (np.int32, np.uint64, np.uint64, object, np.bool_, object)
+        columns = ("file", "hi", "lo", "generation", "least", "span")
+        rows = ((file, *_trace(s), told_of(s) or "", s.name not in TELLING, _text(s))
+                for s in spans)  # fmt: skip
         while some := [*islice(rows, _AT_ONCE)]:
-            self._insert("spans", ("file", "hi", "lo", "span"), some, kinds)
+            self._insert("spans", columns, some, kinds)
 
     def files(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Files, in the place of what was known of them."""
         if rows:
             self.db.execute("DELETE FROM files WHERE id IN ?", [[row[0] for row in rows]])
-            kinds = (np.int32, object, np.int64, object, np.int32, np.int64, np.int64, np.int32)
+            kinds = (np.int32, object, np.int64, np.int64, np.int64, np.int64, object, np.int64,
+                     np.int32, np.int32)  # fmt: skip
             self._insert("files", [f"c{n}" for n in range(len(kinds))], rows, kinds)
 
     def flush(self) -> None:
@@ -212,6 +226,10 @@ def spans(db: duckdb.DuckDBPyConnection) -> Iterable[Span]:
 
 def _array(values: Sequence[Any], kind: Any) -> NDArray[Any]:
     return np.array(values, dtype=kind)
+
+
+def _trace(span: Span) -> tuple[int, int]:
+    return int(span.trace_id[:16], 16), int(span.trace_id[16:], 16)
 
 
 def _text(span: Span) -> str:

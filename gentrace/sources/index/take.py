@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,58 +16,11 @@ from numpy.typing import NDArray
 from gentrace.core import otlp
 from gentrace.core.errors import SourceError
 from gentrace.core.spans import Span
+from gentrace.sources.index.known import Known, changes, marks
 from gentrace.sources.index.scan import Seen, scan, spans_at
-from gentrace.sources.index.tables import Writer
+from gentrace.sources.index.tables import ENDED, SETTLED, Writer
 
-_HEAD_BYTES = 4096
 _LINE_BYTES = 512 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A file as the index has it."""
-
-    id: int
-    path: str
-    inode: int
-    head: str
-    head_size: int
-    read_to: int
-    mtime_ns: int
-    damaged: int
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A file to read or to forget.
-
-    Attributes:
-        path: None where it is gone.
-        before: what is known of it, and ``holds`` whether that still holds.
-    """
-
-    path: Path | None
-    before: Known | None
-    holds: bool = False
-
-
-def changes(db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> list[Change]:
-    """What is not as the index has it."""
-    known = {row[1]: Known(*row) for row in db.execute("FROM files").fetchall()}
-    found: list[Change] = []
-    for path in files:
-        before = known.pop(str(path), None)
-        if before is None:
-            found.append(Change(path, None))
-            continue
-        with suppress(FileNotFoundError):
-            stat = path.stat()
-            if (stat.st_ino, stat.st_mtime_ns) == (before.inode, before.mtime_ns):
-                continue
-            same = stat.st_ino == before.inode and stat.st_size >= before.read_to
-            same = same and _head(path, before.head_size) == before.head
-            found.append(Change(path, before, same))
-    return found + [Change(None, gone) for gone in known.values()]
 
 
 def take(db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
@@ -90,7 +42,7 @@ def take(db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
             _forget(db, before.id)
             before = None
         if path is not None and there:
-            known = before or Known(following, str(path), 0, "", 0, 0, 0, 0)
+            known = before or Known(following, str(path))
             following += before is None
             read[known.id] = path
             rows.append(_read(path, known, writer, told))
@@ -99,18 +51,19 @@ def take(db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
     for id_, spans in groupby(_untold(db, told), key=lambda found: found[0]):
         with suppress(FileNotFoundError):
             writer.telling(_spans(read[id_], [(at, place) for _, at, place in spans]), id_)
-    db.execute(
-        "DELETE FROM spans WHERE EXISTS (FROM runs WHERE runs.hi = spans.hi AND runs.lo = spans.lo)"
-    )
+    db.execute(SETTLED)
 
 
-_SPOT = np.dtype([("file", "i4"), ("hi", "u8"), ("lo", "u8"), ("line", "i8"), ("place", "i4")])
+_SPOT = np.dtype(
+    [("file", "i4"), ("hi", "u8"), ("lo", "u8"), ("generation", "O"), ("line", "i8"),
+     ("place", "i4")]
+)  # fmt: skip
 """Where a span stands that tells of a run."""
 
 
 def _read(path: Path, known: Known, writer: Writer, told: list[NDArray[Any]]) -> tuple[Any, ...]:
     """Takes in what is new in a file; the row of it for the table of files."""
-    read_to, damaged = known.read_to, known.damaged
+    read_to, lines, damaged = known.read_to, known.lines, known.spans
     try:
         stat = path.stat()
         with path.open("rb", buffering=0) as handle:
@@ -119,14 +72,14 @@ def _read(path: Path, known: Known, writer: Writer, told: list[NDArray[Any]]) ->
                     writer.run(run, known.id)
                 if seen.telling:
                     told.append(_spots(seen, known.id))
-                read_to, damaged = seen.read_to, damaged + seen.damaged
-        head_size = min(read_to, _HEAD_BYTES)
-        head = _head(path, head_size)
+                read_to, lines = seen.read_to, lines + seen.damaged_lines
+                damaged += seen.damaged_spans
+        with path.open("rb") as handle:
+            marked = marks(handle, read_to)
     except OSError as exc:
         raise SourceError(f"{path} cannot be read: {exc.strerror}") from None
-    return (
-        known.id, str(path), stat.st_ino, head, head_size, read_to, stat.st_mtime_ns, damaged
-    )  # fmt: skip
+    sizes = stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+    return astuple(Known(known.id, str(path), *sizes, marked, read_to, lines, damaged))
 
 
 def _spots(seen: Seen, file: int) -> NDArray[Any]:
@@ -137,12 +90,13 @@ def _spots(seen: Seen, file: int) -> NDArray[Any]:
         try:
             traces.append(otlp.identifier(trace, 16))
         except ValueError:
-            seen.damaged += 1
+            seen.damaged_spans += 1
             continue
         kept.append(n)
     spots = np.empty(len(kept), dtype=_SPOT)
     ids = np.frombuffer(bytes.fromhex("".join(traces)), dtype=">u8")
     spots["file"], spots["hi"], spots["lo"] = file, ids[0::2], ids[1::2]
+    spots["generation"] = np.array(seen.generations, dtype=object)[kept]
     spots["line"] = np.array(seen.lines, dtype=np.int64)[kept]
     spots["place"] = np.array(seen.places, dtype=np.int32)[kept]
     return spots
@@ -160,8 +114,7 @@ def _untold(
     }
     db.register("told", given)
     found = db.execute(
-        "SELECT file, line, place FROM told WHERE NOT EXISTS "
-        "(FROM runs WHERE runs.hi = told.hi AND runs.lo = told.lo) ORDER BY file, line, place"
+        f"SELECT file, line, place FROM told WHERE NOT {ENDED} ORDER BY file, line, place"
     ).fetchnumpy()
     db.unregister("told")
     yield from zip(*(found[name].tolist() for name in ("file", "line", "place")), strict=True)
@@ -179,9 +132,3 @@ def _forget(db: duckdb.DuckDBPyConnection, id_: int) -> None:
     db.execute("DELETE FROM attributes WHERE key IN (SELECT key FROM runs WHERE file = ?)", [id_])
     for table, column in (("runs", "file"), ("spans", "file"), ("files", "id")):
         db.execute(f"DELETE FROM {table} WHERE {column} = ?", [id_])
-
-
-def _head(path: Path, size: int) -> str:
-    """Tells a file from another that took its name."""
-    with path.open("rb") as handle:
-        return hashlib.sha256(handle.read(size)).hexdigest()
