@@ -80,7 +80,7 @@ def _header(to: Console, run: Run, now_ns: int) -> None:
         waiting, seen = (words.age(at, now_ns) for at in (run.times.since_ns, run.last_ns))
         say(to, f"{run.state} for {waiting}, last sign of life {seen} ago", "cyan")
     if run.error_message or run.error_code or run.error_type:
-        kind = words.joined((run.error_code, words.short_type(run.error_type)), " ")
+        kind = words.error(run.error_code, run.error_type)
         say(to, f"✗ {words.joined((kind, run.error_message), ': ')}", "red")
     spent = [
         f"{state} {words.duration(ns)} ({words.percent(share)})"

@@ -85,6 +85,11 @@ def joined(parts: Iterable[str | None], between: str = " · ") -> str:
     return between.join(part for part in parts if part)
 
 
+def error(code: str | None, kind: str | None) -> str:
+    """An error's code and its exception's class, once where they are the same word."""
+    return joined(dict.fromkeys((code, short_type(kind))), " ")
+
+
 def asked(provider: str | None, model: str | None) -> str:
     """``provider/model``."""
     return joined((provider, model), "/")

@@ -54,3 +54,10 @@ def test_wrapping_keeps_every_character_and_the_width(text: str, width: int) -> 
     lines = wrapped(text, width)
     assert "".join("".join(lines).split()) == "".join(text.split())
     assert all(cell_len(line) <= width for line in lines)
+
+
+def test_an_error_is_named_once_where_its_code_is_its_class() -> None:
+    assert words.error("content_filtered", "content_filtered") == "content_filtered"
+    assert words.error("unavailable", "host.errors.ProviderError") == "unavailable ProviderError"
+    assert words.error(None, "ValueError") == "ValueError"
+    assert words.error(None, None) == ""
