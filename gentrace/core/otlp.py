@@ -62,7 +62,7 @@ def attributes(holder: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for pair in _list(cast(Object, holder), "attributes"):
         entry = _object(pair)
-        found[_text(entry.get("key", ""))] = any_value(entry.get("value"))
+        found[text(entry.get("key", ""))] = any_value(entry.get("value"))
     return found
 
 
@@ -73,7 +73,7 @@ def any_value(value: Any) -> Any:
     for key, item in _object(value).items():
         match key:
             case "stringValue" | "string_value":
-                return _text(item)
+                return text(item)
             case "boolValue" | "bool_value":
                 return item if isinstance(item, bool) else str(item).lower() == "true"
             case "intValue" | "int_value":
@@ -85,7 +85,7 @@ def any_value(value: Any) -> Any:
             case "kvlistValue" | "kvlist_value":
                 return attributes({"attributes": _object(item).get("values")})
             case "bytesValue" | "bytes_value":
-                return base64.b64decode(_text(item))
+                return base64.b64decode(text(item))
             case _:
                 continue
     return None
@@ -105,7 +105,7 @@ def span(raw: Object, resource: Mapping[str, Any], scope: str = "") -> Span:
         trace_id=identifier(_get(raw, "traceId", "trace_id"), 16),
         span_id=identifier(_get(raw, "spanId", "span_id"), 8),
         parent_id=_parent(_get(raw, "parentSpanId", "parent_span_id")),
-        name=_text(name),
+        name=text(name),
         kind=_enum(raw.get("kind"), "SPAN_KIND_", _KIND_NUMBERS),
         start_ns=time_ns(_get(raw, "startTimeUnixNano", "start_time_unix_nano")),
         end_ns=time_ns(_get(raw, "endTimeUnixNano", "end_time_unix_nano")),
@@ -113,7 +113,7 @@ def span(raw: Object, resource: Mapping[str, Any], scope: str = "") -> Span:
         events=tuple(_event(_object(event)) for event in _list(raw, "events")),
         links=tuple(_link(_object(link)) for link in _list(raw, "links")),
         status=_enum(status.get("code"), "STATUS_CODE_", _STATUS_NUMBERS),
-        status_message=_text(status.get("message") or ""),
+        status_message=text(status.get("message") or ""),
         service=str(resource.get("service.name") or ""),
         instance=str(resource.get("service.instance.id") or ""),
         resource=resource,
@@ -123,7 +123,7 @@ def span(raw: Object, resource: Mapping[str, Any], scope: str = "") -> Span:
 
 def _event(raw: Object) -> Event:
     at_ns = time_ns(_get(raw, "timeUnixNano", "time_unix_nano"))
-    return Event(_text(raw.get("name") or ""), at_ns, attributes(raw))
+    return Event(text(raw.get("name") or ""), at_ns, attributes(raw))
 
 
 def _link(raw: Object) -> Link:
@@ -134,10 +134,10 @@ def _link(raw: Object) -> Link:
     )
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
     """As text that can be written anywhere: JSON allows halves of characters, UTF-8 does not."""
-    text = str(value)
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+    told = str(value)
+    return told if told.isascii() else told.encode("utf-8", "replace").decode()
 
 
 def time_ns(value: Any) -> int:

@@ -134,6 +134,11 @@ def repeated(count: int, what: str = "span") -> str:
     return f"{told}; of each the one that ended last counts"
 
 
+def oldest_first(found: Iterable[Trace]) -> list[Trace]:
+    """By their start, the same whatever order they came in."""
+    return sorted(found, key=lambda trace: (trace.start_ns, trace.trace_id))
+
+
 def traces(spans: Iterable[Span]) -> Iterator[Trace]:
     """Group spans into traces, in the order in which the traces first appear.
 

@@ -63,7 +63,6 @@ def _side(
     at_ns = None if parted is None else parted.at_a_ns if letter == "A" else parted.at_b_ns
     panel = Panel(one, axis_ns, letter, marked)
     run = one.run
-    told = (run.error_code, words.short_type(run.error_type))
     spent = [(state.value, ns) for state, ns in run.times.spent_ns.items() if ns]
     return {
         "letter": letter,
@@ -73,7 +72,7 @@ def _side(
         "start_ns": one.start_ns,
         "asked": words.joined((run.operation, words.asked(run.provider, run.model))),
         "account": run.account,
-        "error": " ".join(dict.fromkeys(text for text in told if text)),
+        "error": words.error(run.error_code, run.error_type),
         "trace_id": run.trace_id,
         "link": links.trace(run.trace_id) if links else None,
         "stack": [(state, percent(ns, axis_ns), ns) for state, ns in spent],

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gentrace.core import names, otlp
 from gentrace.core.errors import SourceError
-from gentrace.core.spans import Span, Trace, plain, repeated, traces
+from gentrace.core.spans import Span, Trace, oldest_first, plain, repeated, traces
 from gentrace.sources.base import ALWAYS, Found, Window
 
 SUFFIXES = (".jsonl", ".json", ".ndjson")
@@ -102,7 +102,7 @@ class OtlpFiles:
         return Found(self._oldest_first(traces(spans)))
 
     def _oldest_first(self, found: Iterable[Trace]) -> list[Trace]:
-        given = sorted(found, key=lambda trace: (trace.start_ns, trace.trace_id))
+        given = oldest_first(found)
         self._repeated = sum(trace.repeated for trace in given)
         return given
 

@@ -23,9 +23,8 @@ def difference(
     runs: Table, inside: Bools, outside: Bools, strata: Ints
 ) -> tuple[float, Interval, bool]:
     """The difference of medians within strata, its interval, and whether it is a lower bound."""
-    plain, interval = effects.median_difference(runs.seconds, inside, outside, strata)
     if runs.ended[inside | outside].all():
-        return plain, interval, False
+        return *effects.median_difference(runs.seconds, inside, outside, strata), False
     beside = runs.seconds - centres(runs.seconds, strata, outside)
     sides = [(beside[side], runs.ended[side]) for side in (inside, outside)]
     medians = [scores.quantile(values, ended, 0.5) for values, ended in sides]
@@ -34,6 +33,7 @@ def difference(
         first, second = (_medians(*side) for side in sides)
         low, high = np.quantile(first - second, (0.025, 0.975))
         return a - b, (min(float(low), a - b), max(float(high), a - b)), False
+    plain, interval = effects.median_difference(runs.seconds, inside, outside, strata)
     return plain, interval, medians[0 if plain > 0 else 1] is None
 
 

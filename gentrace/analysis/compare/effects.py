@@ -8,6 +8,7 @@ from gentrace.analysis.compare import chances, scores
 from gentrace.analysis.compare.chances import wilson
 from gentrace.analysis.compare.model import Exemplar
 from gentrace.analysis.compare.strata import centres
+from gentrace.analysis.compare.strata import comparable as both_there
 from gentrace.analysis.compare.table import Bools, Floats, Ints, Table
 
 Interval = tuple[float, float]
@@ -54,11 +55,9 @@ def share_difference(
 
 
 def comparable(inside: Bools, outside: Bools, strata: Ints) -> tuple[Bools, Bools]:
-    """Both groups in the strata that have runs of each; the groups as they are where none has."""
-    ours = np.bincount(strata[inside], minlength=int(strata.max(initial=0)) + 1)
-    others = np.bincount(strata[outside], minlength=len(ours))
-    there = ((ours > 0) & (others > 0))[strata]
-    return (inside & there, outside & there) if there.any() else (inside, outside)
+    """As :func:`strata.comparable`; the groups as they are where no stratum has runs of both."""
+    ours, others = both_there(inside, outside, strata)
+    return (ours, others) if ours.any() else (inside, outside)
 
 
 def moved(runs: Table, inside: Bools, outside: Bools, strata: Ints) -> str | None:

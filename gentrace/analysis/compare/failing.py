@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
-from gentrace.analysis.compare import effects, fingerprints, summary
+from gentrace.analysis.compare import fingerprints, outcomes, summary
 from gentrace.analysis.compare.model import Finding, GroupComparison
 from gentrace.analysis.compare.scores import LEAST
-from gentrace.analysis.compare.search import Found, Search
+from gentrace.analysis.compare.search import Search
 from gentrace.analysis.compare.table import Bools, Ints, Table
 from gentrace.core import names
 
-_MOST_LIKE = 12
+_SIDES = ("failed", "succeeded")
 
 
 def failing(runs: Table, new_since: str | int | None = None) -> GroupComparison:
@@ -24,7 +22,7 @@ def failing(runs: Table, new_since: str | int | None = None) -> GroupComparison:
             have been seen to be called new; by default the runs tell whether it is.
     """
     failed = runs.outcome.is_(names.FAILED)
-    succeeded = runs.outcome.is_("completed")
+    succeeded = runs.outcome.is_(names.COMPLETED)
     near, wider = fingerprints.nearest(runs, failed, succeeded)
     groups = {
         "failed": summary.group("failed", runs, failed),
@@ -80,11 +78,7 @@ def _findings(
 ) -> tuple[list[Finding], list[Finding], int]:
     """Of all failures, and of each frequent fingerprint; a cause of several counts once.
     Then what became of them, likewise, and how much was tested."""
-    asked: list[tuple[str | None, Bools]] = []
-    sizes = np.bincount(codes[codes >= 0], minlength=len(texts))
-    for code in np.argsort(-sizes, kind="stable")[:_MOST_LIKE]:
-        if sizes[code] >= LEAST:
-            asked.append((texts[code], codes == code))
+    asked: list[tuple[str | None, Bools]] = [*fingerprints.frequent(texts, codes)]
     if len(texts) > 1 or not asked:
         asked.append((None, failed))
     searches: list[tuple[str | None, Table, Bools, Search]] = []
@@ -98,7 +92,9 @@ def _findings(
     for (told, here, mask, search), own in zip(searches, counts, strict=True):
         search.run(sum(counts) - own)
         for into, found in ((causes, search.found), (symptoms, search.symptoms)):
-            into += [(each.candidate.log_p, _finding(here, mask, each, told)) for each in found]
+            for each in found:
+                finding = outcomes.finding(here, mask, each, _SIDES, told)
+                into.append((each.candidate.log_p, finding))
     told = _once(causes)
     return _named_once([*told, *_errors(told)]), _once(symptoms), sum(counts)
 
@@ -128,27 +124,3 @@ def _errors(found: list[Finding]) -> list[Finding]:
         for each in found
         if each.kind == "attribute" and each.fingerprint is not None
     ]
-
-
-def _finding(runs: Table, hits: Bools, found: Found, told: str | None) -> Finding:
-    candidate = found.candidate
-    inside, outside = candidate.mask, ~candidate.mask
-    effect, interval = effects.share_difference(hits, inside, outside, found.strata)
-    error = candidate.kind == "error"
-    newest = runs.start_ns.astype(np.float64)
-    return Finding(
-        kind=candidate.kind,
-        name="fingerprint" if error else candidate.name,
-        value=(told or "any failure") if error else candidate.value,
-        time=None,
-        effect=effect,
-        interval=interval,
-        p_adjusted=found.p_adjusted,
-        exemplars=effects.exemplars(runs, inside & hits, newest),
-        unit="share",
-        n=int(inside.sum()),
-        also=found.also,
-        window=candidate.window,
-        fingerprint=told,
-        comparison=("failed", "succeeded"),
-    )

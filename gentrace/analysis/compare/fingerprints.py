@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from gentrace.analysis.compare.model import Fingerprint, NearestSuccess
+from gentrace.analysis.compare.scores import LEAST
 from gentrace.analysis.compare.strata import combined
 from gentrace.analysis.compare.table import KIND, Bools, Ints, Table
 from gentrace.core import names
@@ -20,6 +21,7 @@ at any moment alike would leave so many out less often than that, in any of the 
 _FEW = 3
 """Under so many failures nothing is said of when they began and whether they are over."""
 _EXEMPLARS = 5
+_MOST = 12
 
 
 def fingerprints(runs: Table, failed: Bools) -> tuple[list[str], Ints]:
@@ -42,6 +44,13 @@ def fingerprints(runs: Table, failed: Bools) -> tuple[list[str], Ints]:
     places = {line: place for place, line in enumerate(dict.fromkeys(each))}
     codes[rows] = np.array([places[line] for line in each], dtype=np.int64)[alike]
     return [*places], codes
+
+
+def frequent(texts: Sequence[str], codes: Ints) -> list[tuple[str, Bools]]:
+    """Those of eight failures and more, the most frequent first, each with its runs."""
+    sizes = np.bincount(codes[codes >= 0], minlength=len(texts))
+    order: list[int] = np.argsort(-sizes, kind="stable")[:_MOST].tolist()
+    return [(texts[code], codes == code) for code in order if sizes[code] >= LEAST]
 
 
 def text(code: str | None, kind: str | None, stage: str | None) -> str:

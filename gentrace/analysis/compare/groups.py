@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from gentrace.analysis.compare import outcomes, separate, shift, summary
+from gentrace.analysis.compare import outcomes, separate, shift, strata, summary
 from gentrace.analysis.compare.model import Finding, GroupComparison
 from gentrace.analysis.compare.scores import LEAST
 from gentrace.analysis.compare.table import Bools, Table
@@ -76,7 +76,7 @@ def _findings(
 def _nothing_alike(runs: Table, a: Bools, b: Bools) -> list[str]:
     """Says so where too few runs are of a kind that both groups have."""
     within = separate.strata(runs, separate.separators(runs, a, b))
-    alike = [int(side.sum()) for side in separate.comparable(a, b, within)]
+    alike = [int(side.sum()) for side in strata.comparable(a, b, within)]
     if min(alike) >= LEAST:
         return []
     return [

@@ -8,18 +8,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from gentrace.analysis.compare import chances, effects, fingerprints, scores, separate
+from gentrace.analysis.compare import chances, effects, fingerprints, scores
 from gentrace.analysis.compare.model import Exemplar, Finding
-from gentrace.analysis.compare.scores import ALPHA, LEAST, holm
+from gentrace.analysis.compare.scores import ALPHA, EXACT_RUNS, EXACT_UNDER, LEAST, holm
 from gentrace.analysis.compare.search import Found, Search
+from gentrace.analysis.compare.strata import comparable
 from gentrace.analysis.compare.table import Bools, Ints, Table
 from gentrace.core import names
 
 BY_OUTCOME = frozenset({names.OUTCOME, names.ERROR_CODE, names.ERROR_TYPE, names.STAGE})
 """Groups by one of these are groups by how runs ended: no failure rates to compare."""
 ANY = "any failure"
-_MOST_LIKE = 12
-_EXACT_UNDER, _EXACT_RUNS = 20, 20_000
 _MATTERS = 0.02
 
 
@@ -29,9 +28,7 @@ def asked(runs: Table, a: Bools, b: Bools) -> list[tuple[str, Bools]]:
     if failed.sum() < LEAST:
         return []
     texts, codes = fingerprints.fingerprints(runs, failed)
-    sizes = np.bincount(codes[codes >= 0], minlength=len(texts))
-    order = np.argsort(-sizes, kind="stable")[:_MOST_LIKE]
-    found = [(texts[code], codes == code) for code in order if sizes[code] >= LEAST]
+    found = fingerprints.frequent(texts, codes)
     return found if len(texts) == 1 else [*found, (ANY, failed)]
 
 
@@ -51,8 +48,8 @@ def rates(
     Args:
         also: what else the first group's runs carry and the second's do not.
     """
-    known = runs.outcome.is_(names.FAILED) | runs.outcome.is_("completed")
-    inside, outside = separate.comparable(a & known, b & known, strata)
+    known = runs.outcome.is_(names.FAILED) | runs.outcome.is_(names.COMPLETED)
+    inside, outside = comparable(a & known, b & known, strata)
     if inside.sum() < LEAST or outside.sum() < LEAST:
         return []
     found: list[Finding] = []
@@ -84,26 +81,37 @@ def carried(runs: Table, a: Bools, b: Bools, outside: int) -> tuple[list[Finding
     search = Search(here, hits, ranked=False, kind_too=True)
     found = search.run(outside)
     sides = ("b", "a") if turned else ("a", "b")
-    told = [_carried(here, hits, each, sides) for each in found if each.candidate.value is not None]
+    told = [finding(here, hits, each, sides) for each in found if each.candidate.value is not None]
     return told, search.tested
 
 
-def _carried(runs: Table, hits: Bools, found: Found, sides: tuple[str, str]) -> Finding:
+def finding(
+    runs: Table, hits: Bools, found: Found, sides: tuple[str, str], alike: str | None = None
+) -> Finding:
+    """What was found about runs of one outcome: how much more frequent that is with it.
+
+    Args:
+        sides: the names of the groups that are compared.
+        alike: the fingerprint that ``hits`` have, where that is what was asked.
+    """
     candidate = found.candidate
-    inside, outside = separate.comparable(candidate.mask, ~candidate.mask, found.strata)
-    effect, interval = effects.share_difference(hits, inside, outside, found.strata)
+    inside = candidate.mask
+    effect, interval = effects.share_difference(hits, inside, ~inside, found.strata)
+    error = candidate.kind == "error"
     return Finding(
         kind=candidate.kind,
-        name=candidate.name,
-        value=candidate.value,
+        name="fingerprint" if error else candidate.name,
+        value=(alike or ANY) if error else candidate.value,
         time=None,
         effect=effect,
         interval=interval,
         p_adjusted=found.p_adjusted,
-        exemplars=_newest(runs, candidate.mask & hits),
+        exemplars=_newest(runs, inside & hits),
         unit="share",
-        n=int(candidate.mask.sum()),
+        n=int(inside.sum()),
         also=found.also,
+        window=candidate.window,
+        fingerprint=alike,
         comparison=sides,
     )
 
@@ -113,7 +121,7 @@ def _p(hits: Bools, inside: Bools, outside: Bools, strata: Ints) -> float:
     rows = inside | outside
     hits, inside, strata = hits[rows], inside[rows], strata[rows]
     expected = float(hits.mean()) * float(min(inside.sum(), (~inside).sum()))
-    if expected < _EXACT_UNDER and len(hits) <= _EXACT_RUNS:
+    if expected < EXACT_UNDER and len(hits) <= EXACT_RUNS:
         more, fewer = (scores.exact_over(hits, mask, strata) for mask in (inside, ~inside))
         return min(1.0, 2 * min(more, fewer))
     tested = scores.groups(scores.scored(hits.astype(np.float64), strata), [inside])

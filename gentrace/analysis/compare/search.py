@@ -14,7 +14,7 @@ import numpy as np
 from gentrace.analysis.compare import candidates, chances, processes, scores
 from gentrace.analysis.compare.candidates import Candidate
 from gentrace.analysis.compare.rivals import Rivals, within
-from gentrace.analysis.compare.scores import ALPHA, Scored, holm
+from gentrace.analysis.compare.scores import ALPHA, EXACT_RUNS, EXACT_UNDER, Scored, holm
 from gentrace.analysis.compare.strata import beside, combined, kinds
 from gentrace.analysis.compare.table import KIND, TIMES, Bools, Column, Ints, Table, Tags
 
@@ -22,7 +22,6 @@ MOST = 8
 _HALF = float(np.log(2))
 """A value counts as two hypotheses: its slowness is one, how often it is slow for its kind half of
 one, and the times each by itself the other half. What is a half has its chance doubled."""
-_EXACT_UNDER, _EXACT_RUNS = 20, 20_000
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,7 @@ class Search:
         """By hits exactly where there are few, else by the normal approximation."""
         log_hits = chances.log_normal_tail(z_hits)
         expected = float(self.hits.mean()) * float(mask.sum())
-        if expected < _EXACT_UNDER and len(self.runs) <= _EXACT_RUNS and z_hits > 2:
+        if expected < EXACT_UNDER and len(self.runs) <= EXACT_RUNS and z_hits > 2:
             log_hits = float(np.log(max(scores.exact_over(self.hits, mask, strata), 1e-300)))
         if not self.ranked:
             return log_hits

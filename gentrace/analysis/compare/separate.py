@@ -75,15 +75,6 @@ def strata(runs: Table, found: Sequence[Separator]) -> Ints:
     return kinds(runs, tuple(name for name in KIND if name not in left_out))
 
 
-def comparable(a: Bools, b: Bools, within: Ints) -> tuple[Bools, Bools]:
-    """Both groups in the strata that have runs of each."""
-    size = int(within.max(initial=0)) + 1
-    there = (np.bincount(within[a], minlength=size) > 0) & (
-        np.bincount(within[b], minlength=size) > 0
-    )
-    return a & there[within], b & there[within]
-
-
 def _either(values: Sequence[str]) -> str:
     """``v5``, ``v5 or v4``, ``v5 or v4 or v3 or 7 others``."""
     named, more = list(values[:_NAMED]), len(values) - _NAMED

@@ -17,7 +17,7 @@ from gentrace.analysis.compare.mix import changed, mixes
 from gentrace.analysis.compare.model import Finding
 from gentrace.analysis.compare.scores import ALPHA, LEAST, holm
 from gentrace.analysis.compare.separate import Separator
-from gentrace.analysis.compare.strata import combined, kinds
+from gentrace.analysis.compare.strata import combined, comparable, kinds
 from gentrace.analysis.compare.table import Bools, Ints, Table
 
 _MOST = 4
@@ -69,15 +69,15 @@ def shift(
     # Who moved more than the others is asked of few runs a side: at half of the chance
     while len(found) < _MOST:
         mover = _mover(runs, a & left, b & left, strata, only_slower)
-        if mover is None or holm(two_sided(mover.z), tested, len(found)) > ALPHA / 2:
+        p = 1.0 if mover is None else holm(two_sided(mover.z), tested, len(found))
+        if mover is None or p > ALPHA / 2:
             break
-        p = holm(two_sided(mover.z), tested, len(found))
         found.append(_of_mover(runs, a & left, b & left, strata, mover, p))
         left = left & ~mover.mask
     whole = _z(runs, a & left, b & left, strata)
     p = holm(two_sided(whole), tested, len(found))
     moved = p <= ALPHA and not (only_slower and whole < 0)
-    if moved and not _of_shares(runs, a & left, b & left, strata):
+    if moved and not _of_shares(runs, a & left, b & left, strata, whole):
         told = _time(runs, a & left, b & left, strata, p, separate.told(separators))
         halves = only_slower and told.name in runs.times
         if not halves or drift.stands_out(runs, told.name, a & left, b & left, strata):
@@ -119,21 +119,23 @@ def _z(runs: Table, a: Bools, b: Bools, strata: Ints) -> float:
     return float(tested.z[0]) if enough else 0.0
 
 
-def _of_shares(runs: Table, a: Bools, b: Bools, strata: Ints) -> bool:
-    """Whether the groups no longer differ within the values of an attribute that both have."""
+def _of_shares(runs: Table, a: Bools, b: Bools, strata: Ints, whole: float) -> bool:
+    """Whether the groups no longer differ within the values of an attribute that both have.
+
+    Args:
+        whole: by how much they do as they are, as :func:`_z` has it.
+    """
     rows = a | b
     here = runs.chosen(rows)
-    whole = abs(_z(runs, a, b, strata))
     for _, column in candidates.columns(here, candidates.causes(here)):
         if isinstance(column, candidates.Tags):
             continue
         within = np.zeros(len(runs), dtype=np.int64)
         within[rows] = column.codes + 1
         narrow = combined([strata, within], len(runs))
-        ours = np.bincount(narrow[a], minlength=int(narrow.max()) + 1)
-        theirs = np.bincount(narrow[b], minlength=len(ours))
-        kept = float(((ours > 0) & (theirs > 0))[narrow[rows]].mean())
-        if kept > 0.8 and abs(_z(runs, a, b, narrow)) < max(1.5, 0.35 * whole):
+        ours, theirs = comparable(a, b, narrow)
+        kept = float((ours | theirs)[rows].mean())
+        if kept > 0.8 and abs(_z(runs, a, b, narrow)) < max(1.5, 0.35 * abs(whole)):
             return True
     return False
 

@@ -19,7 +19,7 @@ SIDES, HALVES = ("slow", "rest"), ("newer", "older")
 def slow(runs: Table) -> GroupComparison:
     """Two comparisons: the slow for their kind with the rest, and the newer half with the older."""
     limits = strata.p90(runs)
-    mask = runs.seconds > limits.seconds
+    mask = is_slow(runs, limits)
     newer = np.arange(len(runs)) >= len(runs) // 2
     groups = {
         "slow": summary.group("above the p90 of their kind", runs, mask),
@@ -65,9 +65,9 @@ def slow(runs: Table) -> GroupComparison:
     )
 
 
-def is_slow(runs: Table) -> Bools:
+def is_slow(runs: Table, limits: Limits) -> Bools:
     """Above the p90 of their kind; a run that goes on is, once its age is."""
-    return runs.seconds > strata.p90(runs).seconds
+    return runs.seconds > limits.seconds
 
 
 def _notes(runs: Table, limits: Limits, mask: Bools) -> list[str]:
@@ -119,4 +119,4 @@ def finding(runs: Table, hits: Bools, found: Found) -> Finding:
 def _matters(runs: Table, found: Finding) -> bool:
     if found.unit == "share":
         return found.kind == "mix" or found.interval[0] > 0.02
-    return abs(found.effect) >= effects.MATTERS * float(np.median(runs.seconds))
+    return effects.matters(found.effect, runs, np.ones(len(runs), dtype=bool))

@@ -87,6 +87,15 @@ def _nearly_all(runs: Table, rows: Bools) -> float:
     return float(np.quantile(finished, _NEARLY, method="higher")) if len(finished) else np.inf
 
 
+def comparable(a: Bools, b: Bools, within: Ints) -> tuple[Bools, Bools]:
+    """Both groups in the strata that have runs of each."""
+    size = int(within.max(initial=0)) + 1
+    there = (np.bincount(within[a], minlength=size) > 0) & (
+        np.bincount(within[b], minlength=size) > 0
+    )
+    return a & there[within], b & there[within]
+
+
 def centres(values: Floats, strata: Ints, of: Bools) -> Floats:
     """For each run, its stratum's median of ``values`` over ``of``; the overall one where none."""
     overall = float(np.median(values[of])) if of.any() else 0.0

@@ -57,7 +57,7 @@ def text(value: Buffer) -> str:
         told = typed.value(value)
     except (ValueError, TypeError, RecursionError):
         return ""
-    return "" if told is None else _whole(plain(told))
+    return "" if told is None else otlp.text(plain(told))
 
 
 _NAMED = b'"generation.id"'
@@ -120,12 +120,7 @@ def _given(attributes: Raw) -> list[Pair]:
 def _pairs(attributes: Mapping[str, Any]) -> list[Pair]:
     """Decoded attributes once more as they stand in a line."""
     return [
-        Pair(_whole(name), Raw(encode({"stringValue": _whole(plain(told))})))
+        Pair(otlp.text(name), Raw(encode({"stringValue": otlp.text(plain(told))})))
         for name, told in attributes.items()
         if told is not None
     ]
-
-
-def _whole(told: str) -> str:
-    """Without halves of characters, which JSON can spell and nothing can store."""
-    return told.encode("utf-8", "replace").decode()

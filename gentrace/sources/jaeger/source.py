@@ -12,7 +12,7 @@ from functools import cached_property, partial
 
 from gentrace.core import names
 from gentrace.core.otel_env import without_password
-from gentrace.core.spans import Span, Trace, plain, repeated
+from gentrace.core.spans import Span, Trace, oldest_first, plain, repeated
 from gentrace.core.spans import traces as grouped
 from gentrace.sources.base import ALWAYS, Found, Window
 from gentrace.sources.jaeger.access import Access
@@ -169,7 +169,7 @@ class Jaeger:
 
     def _told(self, given: Iterable[Trace], damaged: int, cut: str) -> list[Trace]:
         """The traces, oldest first, with what is to be said of them."""
-        found = sorted(given, key=lambda trace: (trace.start_ns, trace.trace_id))
+        found = oldest_first(given)
         if twice := sum(trace.repeated for trace in found):
             self._note(repeated(twice))
         if damaged:

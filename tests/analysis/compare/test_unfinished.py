@@ -56,7 +56,7 @@ def test_runs_that_go_on_are_slow_once_older_than_nearly_all_finished() -> None:
     rows += [goes_on(run(60 + k, 0.0, "1"), 100.0 if k < 15 else 12.0) for k in range(20)]
     runs = table(rows)
     assert not strata.p90(runs).reached.any()
-    assert np.flatnonzero(is_slow(runs)).tolist() == [*range(60, 75)]
+    assert np.flatnonzero(is_slow(runs, strata.p90(runs))).tolist() == [*range(60, 75)]
     answer = slow(runs)
     assert any("15 of those runs" in note and note.endswith("5 do not") for note in answer.notes)
     assert {each.a_s for each in answer.times.values()} == {None}
