@@ -47,6 +47,7 @@ ELSEWHERE = {
         "tests/e2e/test_opentelemetry_instrument.py"
     ),
     "runs/settle.py:Settler._take": "tests/runtime/runs/test_hazards.py",
+    "runs/settle.py:Settler._write_told": "tests/runtime/runs/test_journal.py",
     "sdk_imports.py:SdkImports._is_there": "tests/runtime/test_sdk_imports.py",
     "sdk_imports.py:_Noticing.create_module": "tests/runtime/test_sdk_imports.py",
     "sdk_imports.py:_Noticing.exec_module": "tests/runtime/test_sdk_imports.py",

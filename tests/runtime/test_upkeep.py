@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Generator
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +19,7 @@ from gentrace.runtime.runs.record import OpenSpan, Record
 from gentrace.runtime.runs.status import Settling
 from gentrace.runtime.runs.store import RunStore
 from gentrace.runtime.upkeep import Upkeep
+from tests.support.waiting import eventually
 from tools.servers import RedisServer
 
 TRACER = TracerProvider(shutdown_on_exit=False).get_tracer("test")
@@ -68,14 +68,6 @@ def process(client: Any, redis_server: RedisServer) -> Generator[Process]:
     made = Process(redis_server.url)
     yield made
     made.engine.store.stop(2)
-
-
-def eventually(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 5
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.005)
-    return found
 
 
 def open_of(client: Any) -> dict[str, OpenSpan]:

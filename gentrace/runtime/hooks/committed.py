@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from gentrace.core.profile import Target
 from gentrace.runtime import reading
@@ -34,7 +34,7 @@ class CommittedChanges:
 
     Args:
         tell: called with what one transaction changed, in the host's time.
-        coming: called with each change before it is committed, if it ever is.
+        coming: called with each change when its commit begins.
         dropped: called with each change that was coming and will not be committed.
     """
 
@@ -57,6 +57,7 @@ class CommittedChanges:
         self._places: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
         # transaction -> what it changed so far (a session may be of a class without a hash)
         self._pending: WeakKeyDictionary[Any, list[StatusChange]] = WeakKeyDictionary()
+        self._committing: WeakSet[Any] = WeakSet()
 
     def install(self) -> bool:
         """Listen, until uninstrument; False where the class has no such column."""
@@ -71,6 +72,7 @@ class CommittedChanges:
             (self.cls, "after_insert", self._on_inserted),
             (self.cls, "after_update", self._on_updated),
             (Session, "do_orm_execute", self._on_execute),
+            (Session, "before_commit", self._on_commit_begun),
             (Session, "after_commit", self._on_commit),
             (Session, "after_soft_rollback", self._on_end),
             (Session, "after_transaction_end", self._on_end),
@@ -163,7 +165,20 @@ class CommittedChanges:
     def _pend(self, session: Any, change: StatusChange) -> None:
         transaction = session.get_nested_transaction() or session.get_transaction()
         self._pending.setdefault(transaction, []).append(change)
-        self._coming(change)
+        if transaction in self._committing:
+            self._coming(change)
+
+    def _on_commit_begun(self, session: Any) -> None:
+        self._guarded(self._begun, session)
+
+    def _begun(self, session: Any) -> None:
+        """A commit begins: what was flushed before is coming now, and so is what it flushes."""
+        transaction = session.get_transaction()
+        if transaction is None or session.get_nested_transaction() is not None:
+            return  # a savepoint's release makes nothing certain
+        self._committing.add(transaction)
+        for change in self._pending.get(transaction, ()):
+            self._coming(change)
 
     def _on_commit(self, session: Any) -> None:
         if self._pending:

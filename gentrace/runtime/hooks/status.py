@@ -42,7 +42,8 @@ class StatusHook(BaseHook):
             code = self.text("error_code", call)
             attributes[names.ERROR_CODE] = code and self.tracing.code(code)
             state = self.for_run(run, names.FINISH, attributes)
-            self.engine.store.coming(run, status)
+            if not self.engine.status_is_seen:
+                self.engine.store.coming(run, status)
             state.detail["status"], state.detail["code"] = status, code
             return state
         if self.engine.status_is_seen:

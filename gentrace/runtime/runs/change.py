@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from gentrace.core.times import Event
+from gentrace.core.times import Event, Kind, State
 from gentrace.runtime.runs.record import OpenSpan
 
 
@@ -64,3 +64,52 @@ class Change:
     adopted: bool = False
     existing_only: bool = False
     buried: str = ""
+
+    def plain(self) -> dict[str, Any]:
+        """What of it is not as it is by default, for JSON."""
+        found: dict[str, Any] = {}
+        for name, default in _DEFAULTS.items():
+            value = getattr(self, name)
+            if value == default:
+                continue
+            if name == "events":
+                value = [[getattr(event, each) for each in _OF_EVENT] for event in value]
+            elif name == "opened":
+                value = [{each: getattr(span, each) for each in _OF_SPAN} for span in value]
+            found[name] = value
+        return found
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Change:
+        """The change that :meth:`plain` gave, in this version or another.
+
+        Raises:
+            ValueError, TypeError, KeyError, AttributeError: it is none.
+        """
+        found = {name: value for name, value in plain.items() if name in _DEFAULTS}
+        found["events"] = tuple(_event(*each) for each in found.get("events", ()))
+        found["opened"] = tuple(
+            OpenSpan(**{name: span[name] for name in span if name in _OF_SPAN})
+            for span in found.get("opened", ())
+        )
+        for name in ("incomplete", "closed"):
+            found[name] = tuple(str(each) for each in found.get(name, ()))
+        found["links"] = tuple((str(t), str(s), str(w)) for t, s, w in found.get("links", ()))
+        for name in ("facts", "counts"):
+            found[name] = dict(found.get(name, {}))
+        for name in ("seq", "at_ns", "flags", "number"):
+            found[name] = int(found.get(name, _DEFAULTS[name]))
+        return cls(**found)
+
+
+def _event(kind: str, at_ns: int, attempt: int, wait: str | None, due: int, since: int) -> Event:
+    state = None if wait is None else State(wait)
+    return Event(Kind(kind), int(at_ns), int(attempt), state, int(due), int(since))
+
+
+_OF_EVENT = ("kind", "at_ns", "attempt", "wait", "due_ns", "from_ns")
+_OF_SPAN = tuple(OpenSpan.__slots__)
+_DEFAULTS: Mapping[str, Any] = {
+    each.name: each.default_factory() if each.default_factory is not MISSING else each.default
+    for each in fields(Change)
+}

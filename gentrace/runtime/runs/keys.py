@@ -68,6 +68,10 @@ class Keys:
         """A set: generations with a span that this process has not ended."""
         return self._key("open", instance)
 
+    def journal(self, instance: str) -> str:
+        """A sorted set: what this process has told and not written yet (runs/journal.py)."""
+        return self._key("journal", instance)
+
     @property
     def deaths(self) -> str:
         """A sorted set: processes that went without a word, by their last sign of life (s)."""

@@ -133,6 +133,7 @@ class Settler:
 
     def _bury_one(self, client: Any, instance: str, last_ns: int) -> None:
         """Write what it left, and only then strike it out: this process may die, too."""
+        self._write_told(client, instance)
         left = [
             (record, record.left_by(instance))
             for generation_id in client.smembers(self.store.key.open(instance))
@@ -156,12 +157,22 @@ class Settler:
         if not made:
             self._strike_out(client, instance, last_ns, runs)
 
+    def _write_told(self, client: Any, instance: str) -> None:
+        """Write the changes that it had told and not written yet."""
+        for generation_id, changes in self.store.journal.told_by(client, instance):
+            try:
+                self.store.writer.write(client, generation_id, changes)
+            except Exception as exc:
+                if is_outage(exc):
+                    raise
+                notices.swallowed("journal", exc)
+
     def _strike_out(self, client: Any, instance: str, last_ns: int, runs: list[str]) -> None:
         key = self.store.key
         for generation_id in runs:
             self.store.writer.bury(client, generation_id, instance, last_ns)
         pipe = client.pipeline()
-        pipe.delete(key.open(instance))
+        pipe.delete(key.open(instance), key.journal(instance))
         pipe.zrem(key.processes, instance)
         pipe.zadd(key.deaths, {instance: last_ns / 1e9})
         pipe.expire(key.deaths, _REMEMBERED_S)

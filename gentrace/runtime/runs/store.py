@@ -18,6 +18,7 @@ from gentrace.runtime import context
 from gentrace.runtime.context import Run
 from gentrace.runtime.runs import keys
 from gentrace.runtime.runs.change import Change
+from gentrace.runtime.runs.journal import Journal
 from gentrace.runtime.runs.keys import Keys
 from gentrace.runtime.runs.polls import PollCounts
 from gentrace.runtime.runs.reads import RunReads, run_of
@@ -65,7 +66,8 @@ class RunStore:
         self.too_late = 0
         self.on_written: list[Callable[[Written], None]] = []
         self.polls = PollCounts(self.thread, self.key, instance)
-        self.regular: list[Callable[[Any], float]] = [self.polls.write]
+        self.journal = Journal(self.key, self.thread, instance)
+        self.regular: list[Callable[[Any], float]] = [self.polls.write, self.journal.regular]
         self.shown: Callable[[str, Any, Sequence[str]], Any] = lambda _name, value, _prompts: value
         self.handed_on: Callable[[set[int]], tuple[OpenSpan, ...]] = lambda _span_ids: ()
 
@@ -144,7 +146,7 @@ class RunStore:
             return
         waiting, run.unwritten = run.unwritten, []
         for each in (*waiting, made):
-            self.thread.change(run.generation_id, each, urgent)
+            self._put(run.generation_id, each, urgent, run.prompts)
 
     def change(self, **what: Any) -> Change:
         """A change of this process, as of now unless ``at_ns`` says otherwise."""
@@ -158,7 +160,13 @@ class RunStore:
         if run is not None:
             self.note(run, change, urgent=urgent)
         else:
-            self.thread.change(generation_id, replace(change, existing_only=True), urgent)
+            self._put(generation_id, replace(change, existing_only=True), urgent)
+
+    def _put(
+        self, generation_id: str, change: Change, urgent: bool, prompts: Sequence[str] = ()
+    ) -> None:
+        """Have it written, without what must not leave the process."""
+        self.thread.change(generation_id, self._cleaned(change, prompts), urgent)
 
     def coming(self, run: Run, status: str) -> None:
         """A final status is about to be committed: should this process die at it, others know."""
@@ -178,9 +186,6 @@ class RunStore:
             self.note(run, urgent=True)
 
     def _write(self, client: Any, generation_id: str, changes: list[Change]) -> None:
-        run = context.find(generation_id)
-        prompts = run.prompts if run is not None else ()
-        changes = [self._cleaned(change, prompts) for change in changes]
         hole = generation_id in self.thread.holes
         if hole:
             missing = (*changes[0].incomplete, names.NO_STORE)
@@ -242,6 +247,7 @@ class RunStore:
         self.thread.after_fork()
         self.runs.after_fork()
         self.polls.forget()
+        self.journal.after_fork()
         self.too_late = 0
 
     def flush(self, timeout_s: float) -> bool:
@@ -249,5 +255,9 @@ class RunStore:
         return self.thread.flush(timeout_s)
 
     def stop(self, timeout_s: float) -> None:
-        """Write what waits, then end the thread and the connection."""
-        self.thread.stop(timeout_s)
+        """Write what waits, then end the thread and the connections."""
+        deadline = time.monotonic() + timeout_s
+        if self.thread.flush(timeout_s):
+            self.thread.ask(self.journal.strike)
+        self.thread.stop(max(0.0, deadline - time.monotonic()))
+        self.journal.close()

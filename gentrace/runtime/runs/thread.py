@@ -7,7 +7,6 @@ bound; what is over it is dropped and said in the run.
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from collections import OrderedDict, deque
@@ -34,6 +33,10 @@ class StoreThread:
         where: gives the Redis to use now, None while there is none.
         write: writes the changes of one generation.
         regular: called on the thread about every ``interval_s``, while Redis answers.
+
+    Attributes:
+        first: the number that the changes are numbered from.
+        told: given each change, with its number, as it is put; in the host's time.
     """
 
     def __init__(
@@ -44,7 +47,8 @@ class StoreThread:
     ) -> None:
         self._write, self._regular = write, regular
         self.connection = Connection(where)
-        self._numbers = itertools.count(time.time_ns())
+        self.first = self._last = time.time_ns()  # the number of the last change
+        self.told: Callable[[str, Change], None] = lambda _generation_id, _change: None
         self.lost = 0
         self.holes: set[str] = set()
         self.stopped = False
@@ -118,11 +122,18 @@ class StoreThread:
             if not self._changes:
                 self._first = time.monotonic()
             # Numbered as they are written: a later number taken first would hide an earlier one.
-            numbered = replace(change, seq=change.seq or next(self._numbers))
+            numbered = replace(change, seq=change.seq or self._last + 1)
+            self._last = max(self._last, numbered.seq)
             self._changes.setdefault(generation_id, []).append(numbered)
             self._waiting += 1
             self._urgent = self._urgent or urgent
             self._begin()
+        self.told(generation_id, numbered)
+
+    def written_up_to(self) -> int:
+        """The number up to which all changes are written or dropped; asked on the thread."""
+        with self._wake:
+            return min((each[0].seq for each in self._changes.values()), default=self._last + 1) - 1
 
     def drop(self, generation_id: str, count: int) -> None:
         """So many changes of that generation are not written; its next one says so."""

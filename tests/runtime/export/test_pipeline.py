@@ -15,14 +15,7 @@ from gentrace.runtime.export import pipeline as module
 from tests.runtime.conftest import Swallowed
 from tests.runtime.export.conftest import Kit
 from tests.runtime.export.test_spool import lines
-
-
-def eventually(condition: Callable[[], Any]) -> None:
-    """Waits, polling, for what another thread makes true."""
-    end = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < end, "it did not come true in time"
-        time.sleep(0.005)
+from tests.support.waiting import eventually
 
 
 def test_spans_leave_by_themselves(kit: Callable[..., Kit]) -> None:

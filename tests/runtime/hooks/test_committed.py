@@ -71,9 +71,17 @@ def dropped() -> Told:
     return []
 
 
+@pytest.fixture
+def coming() -> Told:
+    """What was coming, as its commit began."""
+    return []
+
+
 @contextmanager
 def listening(
-    tell: Callable[[StatusChange], None], dropped: Callable[[StatusChange], None]
+    tell: Callable[[StatusChange], None],
+    dropped: Callable[[StatusChange], None],
+    coming: Callable[[StatusChange], None] = lambda _change: None,
 ) -> Generator[None]:
     """The listeners are in; none is left behind."""
     engine: Any = SimpleNamespace(
@@ -83,7 +91,7 @@ def listening(
         active=True,
     )
     before = _listening()  # the hooked host of other tests may be
-    CommittedChanges(engine, TARGET, Item, tell, dropped=dropped).install()
+    CommittedChanges(engine, TARGET, Item, tell, coming, dropped).install()
     assert _listening() != before
     yield
     for undo in reversed(engine.undo):
@@ -92,17 +100,17 @@ def listening(
 
 
 @pytest.fixture
-def told(dropped: Told) -> Generator[Told]:
+def told(dropped: Told, coming: Told) -> Generator[Told]:
     """What was told, while the listeners are in."""
     found: Told = []
-    with listening(found.append, dropped.append):
+    with listening(found.append, dropped.append, coming.append):
         yield found
 
 
 def _listening() -> list[Any]:
     """Who listens to every session's commits and statements."""
     every: Any = Session().dispatch
-    return [*every.after_commit, *every.do_orm_execute]
+    return [*every.before_commit, *every.after_commit, *every.do_orm_execute]
 
 
 @pytest.fixture
@@ -170,6 +178,25 @@ async def test_what_is_rolled_back_or_never_committed_did_not_happen(
     assert words(dropped) == [("1", "pending", "failed")] * 2
     await session.commit()
     assert told == []
+
+
+async def test_it_is_coming_when_its_commit_begins(session: AsyncSession, coming: Told) -> None:
+    """Flushed is not about to be committed: much may come in between, and a death with it."""
+    coming.clear()
+    item = await session.get_one(Item, 1)
+    item.status = "failed"
+    await session.flush()
+    async with session.begin_nested():
+        await session.execute(update(Item).where(Item.id == 1).values(status="cancelled"))
+    assert not coming
+    item.status = "completed"
+    await session.commit()
+    assert [change.new for change in coming] == ["failed", "cancelled", "completed"]
+    item.status = "failed"
+    await session.flush()
+    assert len(coming) == 3
+    await session.rollback()
+    assert len(coming) == 3
 
 
 async def test_savepoints(session: AsyncSession, told: Told, dropped: Told) -> None:

@@ -1,4 +1,4 @@
-"""A final status is told before it is committed, and taken back where it will not be."""
+"""A final status whose commit nobody sees is told before, and taken back where its call fails."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def test_a_final_status_whose_call_fails_is_not_coming(
         assert run is not None
         assert run.coming == "completed"
 
+    monkeypatch.setattr(fake.session.engine, "status_is_seen", False)
     monkeypatch.setattr(store, "not_coming", noted)
     script.work = look
     if fails:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from gentrace.runtime.runs import store as module
 from gentrace.runtime.runs.record import OpenSpan, Record
 from gentrace.runtime.runs.store import RunStore
 from tests.runtime.runs.conftest import RULES, Exporter, Make, run
+from tests.support.waiting import eventually
 from tools import servers
 from tools.servers import RedisServer
 
@@ -28,14 +29,6 @@ KEY = "gentrace:t:"
 def client(redis_server: RedisServer) -> Generator[Any]:
     with redis.Redis(port=redis_server.port, decode_responses=True) as found:
         yield found
-
-
-def eventually(condition: Callable[[], Any], within_s: float = 8.0) -> Any:
-    deadline = time.monotonic() + within_s
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.005)
-    return found
 
 
 def begun(store: RunStore) -> None:

@@ -100,7 +100,7 @@ def test_times_add_up_and_nothing_is_lost(two: Two, story: list[Step], outcome: 
         at_ns += step.after_ms * 1_000_000
         store = two.stores[step.teller]
         events = () if step.event is None else (Event(step.event, at_ns, 0, step.wait),)
-        number = next(store.thread._numbers)
+        number = store.thread._last + 1
         change = store.change(
             at_ns=at_ns, seq=number, events=events, status=step.status, counts={names.TRIES: 1}
         )

@@ -16,16 +16,8 @@ from gentrace.runtime.runs import leases, settle
 from gentrace.runtime.runs.record import OpenSpan
 from gentrace.runtime.runs.store import RunStore
 from tests.runtime.runs.conftest import Exporter, Make, run
+from tests.support.waiting import eventually
 from tools.servers import RedisServer
-
-
-def eventually(condition: Callable[[], Any], within_s: float = 5.0) -> Any:
-    """What the condition gives once it is true."""
-    deadline = time.monotonic() + within_s
-    while not (found := condition()) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert found, "it did not come to pass"
-    return found
 
 
 def job_span(start_ns: int, instance: str = "process-0") -> OpenSpan:

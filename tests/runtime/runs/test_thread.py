@@ -16,6 +16,7 @@ from gentrace.runtime.runs import connection
 from gentrace.runtime.runs import thread as module
 from gentrace.runtime.runs.change import Change
 from gentrace.runtime.runs.thread import StoreThread
+from tests.support.waiting import eventually
 from tools.servers import HOST, RedisServer, free_ports
 
 Writes = list[tuple[str, list[int]]]
@@ -58,13 +59,6 @@ def make(redis_server: RedisServer) -> Generator[Make]:
     yield new
     for each in made:
         each.thread.stop(2)
-
-
-def eventually(condition: Callable[[], Any], within_s: float = 5.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.005)
 
 
 def test_changes_of_one_generation_are_written_together(

@@ -23,6 +23,7 @@ from gentrace.runtime.runs.record import OpenSpan, Record
 from gentrace.runtime.runs.settle import Settler
 from gentrace.runtime.runs.store import RunStore
 from tests.runtime.runs.conftest import RULES, Exporter
+from tests.support.waiting import eventually
 from tools.servers import RedisServer
 
 START_NS = 1_700_000_000 * 10**9
@@ -152,13 +153,6 @@ class World:
     def runs(self) -> list[ReadableSpan]:
         found = self.exporter.named(names.RUN)
         return [s for s in found if (s.attributes or {})[names.GENERATION_ID] == self.generation_id]
-
-
-def eventually(condition: Any, within_s: float = 10.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.002)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 Put this folder on PYTHONPATH. GENTRACE_TEST_TIMES holds ``module:NAME=seconds`` pairs;
 GENTRACE_TEST_DEATH is a folder: who finds a file there of a moment's name takes it and dies.
+GENTRACE_TEST_BEHIND is by how many seconds each write of a change comes late.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,21 @@ def _arrange_deaths(folder: Path) -> None:
     Settler._write, Settler._written = claimed, settling
 
 
+def _fall_behind(seconds: float) -> None:
+    from gentrace.runtime.runs.store import RunStore
+
+    write = RunStore._write
+
+    def late(self: RunStore, client: Any, generation_id: str, changes: Any) -> None:
+        time.sleep(seconds)
+        write(self, client, generation_id, changes)
+
+    RunStore._write = late
+
+
 if os.environ.get("GENTRACE") == "1":
     _shorten(os.environ.get("GENTRACE_TEST_TIMES", ""))
     if os.environ.get("GENTRACE_TEST_DEATH"):
         _arrange_deaths(Path(os.environ["GENTRACE_TEST_DEATH"]))
+    if os.environ.get("GENTRACE_TEST_BEHIND"):
+        _fall_behind(float(os.environ["GENTRACE_TEST_BEHIND"]))
