@@ -2,9 +2,10 @@
 
 The store's thread applies a change a moment after it was told. A process that is killed in that
 moment would take it along: an end that was committed, a span that a job already hangs under. So
-each change goes to Redis at once as it is, too. Its bytes are given to the kernel, which sends
-them whatever becomes of the process; nobody waits for anything, and no answer is asked for. Who
-finds the process gone applies what it had told (runs/settle.py).
+each change also goes to Redis as it is, the urgent ones at once and the others with the next of
+those or within a tenth of a second. Its bytes are given to the kernel, which sends them whatever
+becomes of the process; nobody waits for anything, and no answer is asked for. Who finds the
+process gone applies what it had told (runs/settle.py).
 
 Key: the sorted set ``gentrace:<profile>:journal:<instance>``, changes (JSON) by their numbers.
 """
@@ -30,6 +31,7 @@ STRIKE_EVERY_S = 5.0
 _MAX_ENTRY = 16_384
 _MAX_ENTRIES = 5_000
 _LIFE_S = str(keys.LIVE_TTL_S)
+_encoded = json.JSONEncoder(separators=(",", ":")).encode
 _UNSIGNALLED = getattr(socket, "MSG_NOSIGNAL", 0)
 
 
@@ -51,25 +53,34 @@ class Journal:
         self._connection: Any = None
         self._socket: socket.socket | None = None
         self._opened_for: Any = None
+        self._unsent: list[bytes] = []
         self._entries = 0
 
     # -- from the host's threads -----------------------------------------------------------
-    def add(self, generation_id: str, change: Change) -> None:
+    def add(self, generation_id: str, change: Change, urgent: bool) -> None:
         """Send a change on its way. Never waits; where it cannot go at once it does not go."""
         state = self._thread.connection
         if self._connection is None or state.paused or state.full:
             return
         if self._entries >= _MAX_ENTRIES:
             return
-        text = json.dumps([generation_id, change.plain()], separators=(",", ":"))
+        text = _encoded([generation_id, change.plain()])
         if len(text) > _MAX_ENTRY:
             return
         name, score = self._key.journal(self._instance()), str(self._score(change.seq))
         command = _packed("ZADD", name, score, text) + _packed("EXPIRE", name, _LIFE_S)
         with self._lock:
-            if self._socket is not None and not self._sent(self._socket, command):
-                self._drop()
+            self._unsent.append(command)
             self._entries += 1
+        if urgent:
+            self.send()
+
+    def send(self) -> None:
+        """Send what waits for the next urgent change."""
+        with self._lock:
+            unsent, self._unsent = b"".join(self._unsent), []
+            if unsent and self._socket is not None and not self._sent(self._socket, unsent):
+                self._drop()
 
     def _score(self, seq: int) -> int:
         """A change's number as Redis can tell it from the next: a score has 53 bits."""
@@ -151,6 +162,7 @@ class Journal:
         """Give the connection up; the thread makes another."""
         connection, self._connection, self._socket = self._connection, None, None
         if connection is not None:
+            self._unsent.clear()
             with suppress(OSError, ValueError):
                 connection.disconnect()
 

@@ -186,6 +186,7 @@ class RunStore:
             self.note(run, urgent=True)
 
     def _write(self, client: Any, generation_id: str, changes: list[Change]) -> None:
+        self.journal.send()
         hole = generation_id in self.thread.holes
         if hole:
             missing = (*changes[0].incomplete, names.NO_STORE)

@@ -36,7 +36,8 @@ class StoreThread:
 
     Attributes:
         first: the number that the changes are numbered from.
-        told: given each change, with its number, as it is put; in the host's time.
+        told: given each change, with its number, as it is put, and whether it is urgent; in the
+            host's time.
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class StoreThread:
         self._write, self._regular = write, regular
         self.connection = Connection(where)
         self.first = self._last = time.time_ns()  # the number of the last change
-        self.told: Callable[[str, Change], None] = lambda _generation_id, _change: None
+        self.told: Callable[[str, Change, bool], None] = lambda _generation_id, _change, _urgent: (
+            None
+        )
         self.lost = 0
         self.holes: set[str] = set()
         self.stopped = False
@@ -128,7 +131,7 @@ class StoreThread:
             self._waiting += 1
             self._urgent = self._urgent or urgent
             self._begin()
-        self.told(generation_id, numbered)
+        self.told(generation_id, numbered, urgent)
 
     def written_up_to(self) -> int:
         """The number up to which all changes are written or dropped; asked on the thread."""

@@ -103,7 +103,7 @@ def test_what_it_had_told_is_written_by_another(
     dead.note(run(), events=(Event(Kind.JOB_STARTED, started_ns),), counts={names.TRIES: 1})
     dead.note(run(), opened=(span,))
     at_ns = time.time_ns()
-    dead.note(run(), at_ns=at_ns, status="completed", facts={names.MODEL: "v5"})
+    dead.note(run(), at_ns=at_ns, status="completed", urgent=True, facts={names.MODEL: "v5"})
     assert not record_of(client).counts
     die(client)
     other.thread.start()
@@ -136,12 +136,12 @@ def test_a_change_that_is_not_written_yet_stays(
     store = open_journal(make())
     begun(store)
     assert store.flush(5)
-    store.note(run(), status="processing")
-    store.note(run("8"), status="processing")
+    store.note(run(), status="processing", urgent=True)
+    store.note(run("8"), status="processing", urgent=True)
     eventually(lambda: client.zcard(KEY) == 3)
     store.thread._changes.clear()  # as if these two were in hand
     held(store)
-    store.note(run("9"), status="failed")
+    store.note(run("9"), status="failed", urgent=True)
     eventually(lambda: client.zcard(KEY) == 4)
     with redis.Redis(port=client.connection_pool.connection_kwargs["port"]) as own:
         store.journal.strike(own)
@@ -196,7 +196,7 @@ def test_what_cannot_be_written_holds_up_nothing(
     assert dead.flush(5)
     held(dead)
     dead.note(run("6"), status="failed")
-    dead.note(run(), status="failed")
+    dead.note(run(), status="failed", urgent=True)
     write = other.writer.write
 
     def failing(its: Any, generation_id: str, changes: Sequence[Change]) -> bool:
@@ -221,7 +221,9 @@ def test_nothing_private_is_in_it(
     known, mail = run(), "bob@example.com"
     known.prompts = (PROMPT,)
     opened = OpenSpan("b" * 16, "job", "", 1, 4, "i", {names.MESSAGING_MESSAGE_ID: f"send:{mail}"})
-    store.note(known, facts={names.MODEL: PROMPT, names.ACCOUNT_ID: mail}, opened=(opened,))
+    store.note(
+        known, facts={names.MODEL: PROMPT, names.ACCOUNT_ID: mail}, opened=(opened,), urgent=True
+    )
     (text,) = eventually(lambda: client.zrange(KEY, 0, -1))
     assert mail not in text
     assert "lighthouse" not in text
@@ -237,7 +239,7 @@ def test_it_waits_for_nobody(make: Make) -> None:
         os.kill(pid, signal.SIGSTOP)
         try:
             for _ in range(2_000):
-                store.journal.add("7", store.change(facts=long, seq=store.thread._last + 1))
+                store.journal.add("7", store.change(facts=long, seq=store.thread._last + 1), True)
                 if store.journal._connection is None:
                     break
             assert store.journal._connection is None
