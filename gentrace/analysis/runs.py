@@ -184,7 +184,10 @@ class Run:
         reached = {
             "queued": bool(queued),
             "started": bool(parts.jobs),
-            "account": any(s.name in ACCOUNT_SPANS and not s.failed for s in parts.spans),
+            "account": any(
+                s.name in ACCOUNT_SPANS and not s.failed and s.start_ns >= parts.jobs[0].start_ns
+                for s in (parts.spans if parts.jobs else ())  # a creation asks for one, too
+            ),
             "submitted": any(s.text(names.PROVIDER_JOB_ID) for s in parts.executes),
             "provider": bool(parts.polls),
             "finished": self.outcome == names.COMPLETED,

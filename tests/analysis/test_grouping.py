@@ -114,6 +114,15 @@ def test_stages_as_a_run_goes_on() -> None:
     assert set(seen) >= {"queued", "account", "submitted"}
 
 
+def test_an_account_that_a_creation_asks_for_is_no_stage() -> None:
+    t = Tracer("7", "7")
+    create = t.span("create_generation", 0, 9)
+    t.span("account.select", 1, 2, create, generation__account__id="2")
+    t.span("enqueue process_generation", 5, 6, create)
+    (run,) = of(t)
+    assert run.stage == "queued"
+
+
 @pytest.mark.parametrize(
     ("wanted", "ids"),
     [

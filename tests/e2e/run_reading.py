@@ -183,11 +183,11 @@ _IDS = (("trace_id", "traceId"), ("span_id", "spanId"))
 
 
 def run_spans(spans: Iterable[Span]) -> Mapping[str, list[RunSpan]]:
-    """Every run span by generation, in the order of the runs; a span written twice is one."""
+    """Every run span by generation, in the order of the runs; of one written twice the longer."""
     spans = list(spans)
     traces = reading.by_trace(spans)
     found: dict[str, dict[str, RunSpan]] = defaultdict(dict)
-    for span in spans:
+    for span in sorted(spans, key=lambda span: span["end_ns"]):
         if span["name"] == "generation":
             run = RunSpan(span, traces[span["trace_id"]])
             found[span["attributes"]["generation.id"]][span["span_id"]] = run

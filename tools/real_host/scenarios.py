@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from redis import Redis
@@ -16,6 +17,7 @@ from tools.real_host.database import Seen
 from tools.real_host.day import LATE_STATUS_S, Case, Day, Scenario
 from tools.real_host.host import wait_until
 
+DIED_WITHIN_S = 65.0  # by then what a dead process left is written
 FAN_OUT = "/api/v1/generation-chains/execute-fanout-ephemeral"
 
 
@@ -203,6 +205,36 @@ def killed_in_submission(day: Day) -> None:
     day.wait_died(case)
 
 
+def killed_under_load(day: Day) -> None:
+    """One of two workers is killed three times, and started again, among many generations."""
+    with day.without_workers(2):
+        pass
+    words = ["", "", "BADPROMPT", "", "BOOM", "", "SLOWRENDER", "", "SLOWSUBMIT", ""]
+    with ThreadPoolExecutor(10) as threads:
+        asked = [
+            threads.submit(day.ask, "one of two workers killed, three times", word)
+            for word in words * 4
+        ]
+        for after in (10, 20, 30):
+            wait_until(lambda n=after: sum(each.done() for each in asked) >= n, "asked", 120)
+            time.sleep(0.2)
+            day.host.workers[0].send(signal.SIGKILL)
+            time.sleep(1)
+            day.host.start_workers(1)
+    left: list[str] = []
+    for case in [each.result() for each in asked]:
+        case.asked_s, case.busy, case.killed = None, True, True
+        try:
+            day.host.wait_final([case.generation_id], max(5.0, 120.0 - 20 * len(left)))
+        except TimeoutError:
+            case.runs = 0
+            left.append(case.generation_id)
+    day.remarks.append(
+        f"killed under load: {len(asked)} asked, {len(left)} never ended by the host"
+    )
+    time.sleep(DIED_WITHIN_S)
+
+
 def _kill(day: Day) -> None:
     (worker,) = day.host.workers
     worker.send(signal.SIGKILL)
@@ -244,5 +276,6 @@ ALONE: dict[str, Scenario] = {
     "no_account": no_account,
     "killed_in_render": killed_in_render,
     "killed_in_submission": killed_in_submission,
+    "killed_under_load": killed_under_load,
     "idle": idle,
 }

@@ -80,7 +80,10 @@ class AccountHook(_InAJob):
         if account is not None:
             self.describe(state, names.ACCOUNT_ID, account)
         if account is not None and state.run is not None:
-            self.engine.store.note(state.run, facts={names.ACCOUNT_ID: account}, stage="account")
+            scope = context.current()
+            # looked at by a creation to see who could pay, nothing has begun with it
+            stage = "account" if scope is None or scope.kind != "create" else ""
+            self.engine.store.note(state.run, facts={names.ACCOUNT_ID: account}, stage=stage)
 
     def settle(self, state: Observed) -> None:
         reset = state.detail.get("reset")

@@ -160,3 +160,20 @@ async def test_requests_side_by_side_keep_apart(host: SmallHost) -> None:
     made = [found - {None} for found in by_trace.values()]
     assert sorted(len(found) for found in made) == [1] * 8
     assert set().union(*made) == ids
+
+
+async def test_an_account_that_a_creation_asks_for_is_no_stage(
+    host: SmallHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host looks who could pay; the run has not begun with that account."""
+    creation = host.module("services.generation.creation").GenerationCreationService
+    accounts = host.module("services.account.account_service").AccountService
+
+    async def sufficient(self: Any, user_id: int, provider_id: str, _credits: int) -> bool:
+        return await accounts(self.db).select_account(provider_id, user_id) is not None
+
+    monkeypatch.setattr(creation, "_check_sufficient_credits", sufficient)
+    await host.create()
+    assert host.one(names.ACCOUNT_SELECT).parent is not None
+    await host.fail(1)
+    assert attributes(await host.run())[names.STAGE] == "queued"
