@@ -17,6 +17,7 @@ from tools.real_host.database import Seen
 from tools.real_host.day import LATE_STATUS_S, Case, Day, Scenario
 from tools.real_host.host import wait_until
 
+CHAIN = "/api/v1/generation-chains/execute-ephemeral"
 DIED_WITHIN_S = 65.0  # by then what a dead process left is written
 FAN_OUT = "/api/v1/generation-chains/execute-fanout-ephemeral"
 
@@ -88,9 +89,33 @@ def fan_out(day: Day) -> None:
     except RuntimeError as error:
         day.remarks.append(f"fan-out: not tried, {str(error)[:120]}")
         return
+    _made_by_a_worker(day, "made by a worker (fan-out)", prompts)
+
+
+def chain(day: Day) -> None:
+    """Two steps: the worker makes the second generation when the first is completed."""
+    prompts = [day.prompt(""), day.prompt("")]
+    steps = [
+        {
+            "id": f"step{n}",
+            "prompt": prompt,
+            "operation": "text_to_video",
+            "params_overrides": day.host.request.config(prompt),
+        }
+        for n, prompt in enumerate(prompts)
+    ]
+    try:
+        day.host.ask("POST", CHAIN, {"provider_id": "pixverse", "steps": steps})
+    except RuntimeError as error:
+        day.remarks.append(f"chain: not tried, {str(error)[:120]}")
+        return
+    _made_by_a_worker(day, "made by a worker (chain of two)", prompts)
+
+
+def _made_by_a_worker(day: Day, scenario: str, prompts: list[str]) -> None:
     for prompt in prompts:
-        wait_until(lambda p=prompt: day.made_with(p) is not None, "a fan-out's generation", 60)
-        case = Case("made by a worker (fan-out)", str(day.made_with(prompt)), prompt, None)
+        wait_until(lambda p=prompt: day.made_with(p) is not None, f"{scenario}: not made", 60)
+        case = Case(scenario, str(day.made_with(prompt)), prompt, None)
         day.expect(case, outcome="completed", tries=1, attempts=1)
         day.cases.append(case)
 
@@ -222,10 +247,11 @@ def killed_under_load(day: Day) -> None:
             time.sleep(1)
             day.host.start_workers(1)
     left: list[str] = []
+    end = time.monotonic() + 120
     for case in [each.result() for each in asked]:
         case.asked_s, case.busy, case.killed = None, True, True
         try:
-            day.host.wait_final([case.generation_id], max(5.0, 120.0 - 20 * len(left)))
+            day.host.wait_final([case.generation_id], max(3.0, end - time.monotonic()))
         except TimeoutError:
             case.runs = 0
             left.append(case.generation_id)
@@ -264,6 +290,7 @@ TOGETHER: dict[str, Scenario] = {
     "filtered": filtered,
     "bad_gateway": bad_gateway,
     "fan_out": fan_out,
+    "chain": chain,
     "retried": retried,
     "cancelled_in_render": cancelled_in_render,
 }
