@@ -101,12 +101,18 @@ class Upkeep:
         """
         if not self.engine.process.role or not self.engine.store.answers:
             return
-        store, liveness = self.engine.store, self.engine.liveness
-        instance = self.engine.process.instance
-        store.thread.ask(lambda client: client and liveness.leave(client, store.key, instance))
+        self.engine.store.thread.ask(self._leave)
+
+    def _leave(self, client: Any) -> None:
+        """Once all that was told is written: what is not, others write for the dead only."""
+        store = self.engine.store
+        if client is not None and store.thread.waiting:
+            store.thread.ask(self._leave, hurry=True)
+        elif client is not None:
+            self.engine.liveness.leave(client, store.key, self.engine.process.instance)
 
     def leave(self) -> None:
-        """As :meth:`ending`, at the process's end: wait until they are told."""
+        """As :meth:`ending`, at the process's end: wait until they are told, for a moment."""
         self.ending()
         self.engine.store.thread.flush(_LEAVE_S)
 

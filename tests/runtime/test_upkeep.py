@@ -104,6 +104,30 @@ def test_it_leaves_with_a_word(process: Process, client: Any) -> None:
     assert json.loads(client.get(KEY + "process:me"))["alive"] is False
 
 
+def test_it_leaves_once_what_it_told_is_written(
+    process: Process, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Should it be killed before, others must take it for dead and write what it told."""
+    store, order = process.engine.store, list[str]()
+    write, leave = store.thread._write, process.engine.liveness.leave
+    monkeypatch.setattr(
+        store.thread, "_write", lambda *given: (order.append("written"), write(*given))
+    )
+    monkeypatch.setattr(
+        process.engine.liveness, "leave", lambda *given: (order.append("left"), leave(*given))
+    )
+    process.upkeep.begin()
+    eventually(lambda: client.zscore(KEY + "processes", "me"))
+    with store.thread._wake:  # the thread finds all of it at once
+        for generation_id in ("7", "8", "9"):
+            run = known_run()
+            run.generation_id = generation_id
+            store.note(run, status="done")
+        process.upkeep.ending()
+    eventually(lambda: "left" in order)
+    assert order == ["written"] * 3 + ["left"]
+
+
 def test_parents_are_in_redis_before_their_children_leave(process: Process, client: Any) -> None:
     run, spans = known_run(), process.upkeep.open
     parent = TRACER.start_span("parent")

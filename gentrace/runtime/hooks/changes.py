@@ -31,14 +31,19 @@ class StatusChanges(BaseHook):
         super().__init__(engine, target, target.name)
         self.rules = engine.store.writer.rules
 
+    def made(self, change: StatusChange) -> None:
+        """One change that may be committed."""
+        run = context.find(change.generation_id)
+        goes_on = run is not None and not run.ended_ns and change.new not in self.rules.outcomes
+        if goes_on and self._may_follow_an_end(change):
+            # it ended elsewhere: when, decides whether this begins another run
+            self.engine.store.runs.prefetch(change.generation_id, fresh=True)
+
     def coming(self, change: StatusChange) -> None:
         """One change that a commit is about to make."""
         run = context.find(change.generation_id)
         if run is not None and change.new in self.rules.outcomes:
             self.engine.store.coming(run, change.new)
-        elif run is not None and not run.ended_ns and self._may_follow_an_end(change):
-            # it ended elsewhere: when, decides whether this begins another run
-            self.engine.store.runs.prefetch(change.generation_id, fresh=True)
 
     def _may_follow_an_end(self, change: StatusChange) -> bool:
         """Whether it takes back a final status; of a bulk update nobody knows."""
@@ -144,7 +149,7 @@ def watch_model(engine: Engine, target: Target, module: ModuleType, cls: Any) ->
     """See the statuses of a generation's mapped class; of one without them, nothing."""
     changes = StatusChanges(engine, target)
     listening = CommittedChanges(
-        engine, target, cls, changes.committed, changes.coming, changes.dropped
+        engine, target, cls, changes.committed, changes.coming, changes.made, changes.dropped
     )
     if not listening.install():
         return

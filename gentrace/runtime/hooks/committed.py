@@ -34,7 +34,8 @@ class CommittedChanges:
 
     Args:
         tell: called with what one transaction changed, in the host's time.
-        coming: called with each change when its commit begins.
+        made: called with each change that a flush or statement made; nothing counts by that.
+        coming: called with a generation's last change when its commit begins.
         dropped: called with each change that was coming and will not be committed.
     """
 
@@ -45,10 +46,11 @@ class CommittedChanges:
         cls: Any,
         tell: Callable[[StatusChange], None],
         coming: Callable[[StatusChange], None] = lambda _change: None,
+        made: Callable[[StatusChange], None] = lambda _change: None,
         dropped: Callable[[StatusChange], None] = lambda _change: None,
     ) -> None:
         self.engine, self.target, self.cls, self._tell = engine, target, cls, tell
-        self._coming, self._dropped = coming, dropped
+        self._coming, self._made, self._dropped = coming, made, dropped
         self.guard = engine.guard(target.name)
         path = target.read.get("status", ("self.status",))[0]
         self.column = path.rpartition(".")[2]
@@ -165,6 +167,7 @@ class CommittedChanges:
     def _pend(self, session: Any, change: StatusChange) -> None:
         transaction = session.get_nested_transaction() or session.get_transaction()
         self._pending.setdefault(transaction, []).append(change)
+        self._made(change)
         if transaction in self._committing:
             self._coming(change)
 
@@ -177,7 +180,8 @@ class CommittedChanges:
         if transaction is None or session.get_nested_transaction() is not None:
             return  # a savepoint's release makes nothing certain
         self._committing.add(transaction)
-        for change in self._pending.get(transaction, ()):
+        last = {change.generation_id: change for change in self._pending.get(transaction, ())}
+        for change in last.values():
             self._coming(change)
 
     def _on_commit(self, session: Any) -> None:

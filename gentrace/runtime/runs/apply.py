@@ -52,10 +52,12 @@ def apply(record: Record | None, generation_id: str, change: Change, rules: Sett
         if change.existing_only or not change.trace:
             return Applied(None, taken=False)
         record = _begun(generation_id, change, max(1, change.number))
-    elif _is_recreated(record, change):
-        before, record = record, _with_open(_begun(generation_id, change, 1), record)
     elif 0 < change.seq <= record.seen.get(change.instance, 0):
         return Applied(record, taken=False)
+    elif _is_recreated(record, change):
+        begun = _begun(generation_id, change, 1)
+        begun.seen = dict(record.seen)
+        before, record = record, _with_open(begun, record)
     elif _is_older(record, change):
         record.seen[change.instance] = change.seq
         record.ledger.counted.late += 1  # too late for the run that it was of

@@ -16,6 +16,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import groupby
@@ -27,10 +28,11 @@ from gentrace.runtime.runs.change import Change
 from gentrace.runtime.runs.keys import Keys
 from gentrace.runtime.runs.thread import StoreThread
 
-STRIKE_EVERY_S = 5.0
+REGULAR_S = 5.0
 _MAX_ENTRY = 16_384
 _MAX_ENTRIES = 5_000
 _LIFE_S = str(keys.LIVE_TTL_S)
+_PASSES = 2  # of striking out, before there is nothing left to strike
 _encoded = json.JSONEncoder(separators=(",", ":")).encode
 _UNSIGNALLED = getattr(socket, "MSG_NOSIGNAL", 0)
 
@@ -49,12 +51,14 @@ class Journal:
         self._renew()
 
     def _renew(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may tell something in between
         self._connection: Any = None
         self._socket: socket.socket | None = None
         self._opened_for: Any = None
         self._unsent: list[bytes] = []
-        self._entries = 0
+        self._entries = self._passes = 0
+        self._again_s = 0.0
+        self._ended = False
 
     # -- from the host's threads -----------------------------------------------------------
     def add(self, generation_id: str, change: Change, urgent: bool) -> None:
@@ -64,23 +68,30 @@ class Journal:
             return
         if self._entries >= _MAX_ENTRIES:
             return
-        text = _encoded([generation_id, change.plain()])
-        if len(text) > _MAX_ENTRY:
-            return
-        name, score = self._key.journal(self._instance()), str(self._score(change.seq))
-        command = _packed("ZADD", name, score, text) + _packed("EXPIRE", name, _LIFE_S)
-        with self._lock:
-            self._unsent.append(command)
-            self._entries += 1
-        if urgent:
-            self.send()
+        try:
+            text = _encoded([generation_id, change.plain()])
+            if len(text) > _MAX_ENTRY:
+                return
+            name = self._key.journal(self._instance())
+            score = str(self._score(change.seq))
+            command = _packed("ZADD", name, score, text) + _packed("EXPIRE", name, _LIFE_S)
+            with self._lock:
+                self._unsent.append(command)
+                self._entries, self._passes = self._entries + 1, _PASSES
+            if urgent:
+                self.send()
+        except Exception as exc:
+            notices.swallowed("journal", exc)
 
     def send(self) -> None:
         """Send what waits for the next urgent change."""
         with self._lock:
             unsent, self._unsent = b"".join(self._unsent), []
-            if unsent and self._socket is not None and not self._sent(self._socket, unsent):
+            sent = not unsent or self._socket is None or self._sent(self._socket, unsent)
+            if not sent:
                 self._drop()
+        if not sent:
+            self._thread.hurry(0)  # the thread makes another
 
     def _score(self, seq: int) -> int:
         """A change's number as Redis can tell it from the next: a score has 53 bits."""
@@ -97,14 +108,19 @@ class Journal:
 
     # -- on the store's thread -------------------------------------------------------------
     def regular(self, client: Any) -> float:
-        """Strike out what is written; see to the connection. Returns the seconds until again."""
-        if self._thread.connection.too_full(client):
-            return STRIKE_EVERY_S
-        if self._socket is None or self._opened_for is not client or self._is_closed():
-            self.close()
-            self._open(client)
-        self.strike(client)
-        return STRIKE_EVERY_S
+        """See to the connection, strike out what is written; the seconds until the next time.
+
+        Raises nothing: the store does without.
+        """
+        with self._lock:
+            if self._socket is None or self._opened_for is not client or self._is_closed():
+                self._drop()
+        if self._connection is None and time.monotonic() >= self._again_s:
+            self._again_s = time.monotonic() + REGULAR_S
+            with suppress(Exception):
+                self._open(client)
+        self.strike()
+        return REGULAR_S
 
     def _open(self, client: Any) -> None:
         pool = client.connection_pool
@@ -112,37 +128,41 @@ class Journal:
         connection.connect()
         connection.send_command("CLIENT", "REPLY", "OFF")
         made: socket.socket | None = getattr(connection, "_sock", None)
-        if made is None:
-            return
-        made.setblocking(False)
+        if made is not None:
+            with suppress(OSError):
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            made.setblocking(False)
         with self._lock:
             self._connection, self._socket, self._opened_for = connection, made, client
+            if made is None or self._ended:
+                self._drop()
 
     def _is_closed(self) -> bool:
         """Whether Redis has closed the connection; what it says in spite of all is passed over."""
         try:
-            while self._socket is not None:
-                if not self._socket.recv(65_536):
-                    return True
+            while self._socket is not None and self._socket.recv(65_536):
+                pass
         except (BlockingIOError, ssl.SSLWantReadError):
             return False
         except (OSError, ValueError):
             pass
         return True
 
-    def strike(self, client: Any) -> None:
-        """Take out the changes that are written by now."""
-        if client is None or not self._entries:
+    def strike(self) -> None:
+        """Take out the changes that are written by now.
+
+        By the same connection, so that none arrives after it was struck out; twice, should that
+        connection be dead.
+        """
+        if not self._passes or self._connection is None:
             return
-        name = self._key.journal(self._instance())
-        pipe = client.pipeline(transaction=False)
-        pipe.zremrangebyscore(name, "-inf", self._score(self._thread.written_up_to()))
-        pipe.zcard(name)
+        name, written = self._key.journal(self._instance()), self._thread.written_up_to()
         with self._lock:
-            self._entries = 0
-        _, left = pipe.execute()
-        with self._lock:
-            self._entries += left
+            upto = str(self._score(written))
+            self._unsent.append(_packed("ZREMRANGEBYSCORE", name, "-inf", upto))
+            self._entries = self._thread.waiting
+            self._passes = _PASSES if self._entries else self._passes - 1
+        self.send()
 
     def told_by(self, client: Any, instance: str) -> Iterator[tuple[str, list[Change]]]:
         """What that process had told and perhaps not written, by generation and in order."""
@@ -159,16 +179,26 @@ class Journal:
 
     # -- the process -----------------------------------------------------------------------
     def _drop(self) -> None:
-        """Give the connection up; the thread makes another."""
+        """Give the connection up, under the lock."""
         connection, self._connection, self._socket = self._connection, None, None
+        self._unsent.clear()
         if connection is not None:
-            self._unsent.clear()
             with suppress(OSError, ValueError):
                 connection.disconnect()
 
-    def close(self) -> None:
-        """Send no more until there is a connection again."""
+    def close(self, *, written: bool = True, ended: bool = False) -> None:
+        """Send no more until there is a connection again.
+
+        Args:
+            written: nothing that was told is of use to anybody: it is taken out.
+            ended: there will be no connection.
+        """
         with self._lock:
+            self._ended = self._ended or ended
+            if written and self._socket is not None and self._passes:
+                self._sent(self._socket, _packed("DEL", self._key.journal(self._instance())))
+            self._entries = self._passes = 0
+            self._again_s = 0.0
             self._drop()
 
     def after_fork(self) -> None:

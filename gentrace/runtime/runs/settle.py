@@ -159,9 +159,11 @@ class Settler:
 
     def _write_told(self, client: Any, instance: str) -> None:
         """Write the changes that it had told and not written yet."""
-        for generation_id, changes in self.store.journal.told_by(client, instance):
+        writer = self.store.writer
+        for generation_id, told in self.store.journal.told_by(client, instance):
             try:
-                self.store.writer.write(client, generation_id, changes)
+                if changes := writer.missing(client, generation_id, told):
+                    writer.write(client, generation_id, changes)
             except Exception as exc:
                 if is_outage(exc):
                     raise

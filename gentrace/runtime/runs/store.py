@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from gentrace.core import names
-from gentrace.runtime import context
+from gentrace.runtime import context, notices
 from gentrace.runtime.context import Run
 from gentrace.runtime.runs import keys
 from gentrace.runtime.runs.change import Change
@@ -112,7 +112,9 @@ class RunStore:
             return  # no plain Redis (Sentinel, a fake): rather none than a guess
         if kept != self._where:
             self._where = kept
+            self.journal.close()  # what waits is written there
             self.thread.move()
+            self.thread.hurry(0)
 
     def _source(self) -> Where | None:
         return self._where if self._where is not None else self._fallback
@@ -166,7 +168,13 @@ class RunStore:
         self, generation_id: str, change: Change, urgent: bool, prompts: Sequence[str] = ()
     ) -> None:
         """Have it written, without what must not leave the process."""
-        self.thread.change(generation_id, self._cleaned(change, prompts), urgent)
+        try:
+            cleaned = self._cleaned(change, prompts)
+        except Exception as exc:
+            notices.swallowed("run store", exc)
+            self.thread.drop(generation_id, 1)
+            return
+        self.thread.change(generation_id, cleaned, urgent)
 
     def coming(self, run: Run, status: str) -> None:
         """A final status is about to be committed: should this process die at it, others know."""
@@ -258,7 +266,6 @@ class RunStore:
     def stop(self, timeout_s: float) -> None:
         """Write what waits, then end the thread and the connections."""
         deadline = time.monotonic() + timeout_s
-        if self.thread.flush(timeout_s):
-            self.thread.ask(self.journal.strike)
+        written = self.thread.flush(timeout_s)
         self.thread.stop(max(0.0, deadline - time.monotonic()))
-        self.journal.close()
+        self.journal.close(written=written, ended=True)

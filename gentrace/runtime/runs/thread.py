@@ -62,7 +62,7 @@ class StoreThread:
         self._asked: deque[Work] = deque()
         self._later: deque[Work] = deque()
         self._changes: OrderedDict[str, list[Change]] = OrderedDict()
-        self._waiting = 0
+        self._waiting = self._in_hand = 0
         self._first = 0.0
         self._urgent = False
         self._busy = False
@@ -101,15 +101,17 @@ class StoreThread:
         else:
             self.drop(generation_id, 1)
 
-    def ask(self, work: Work, *, first: bool = False) -> None:
+    def ask(self, work: Work, *, first: bool = False, hurry: bool = False) -> None:
         """Have it done next; it is given None while there is no Redis to ask.
 
         Args:
             first: before all else that is asked: somebody waits for it.
+            hurry: and write the changes that wait at once.
         """
         with self._wake:
             if self.stopped:
                 return
+            self._urgent = self._urgent or hurry
             if first:
                 self._asked.appendleft(work)
             else:
@@ -132,6 +134,11 @@ class StoreThread:
             self._urgent = self._urgent or urgent
             self._begin()
         self.told(generation_id, numbered, urgent)
+
+    @property
+    def waiting(self) -> int:
+        """How many changes are not written yet."""
+        return self._waiting + self._in_hand
 
     def written_up_to(self) -> int:
         """The number up to which all changes are written or dropped; asked on the thread."""
@@ -233,12 +240,13 @@ class StoreThread:
             if self._changes and not self.connection.paused and self._ripe():
                 generation_id, changes = self._changes.popitem(last=False)
                 self._waiting -= len(changes)
-            self._busy = True
+            self._busy, self._in_hand = True, len(changes)
         try:
             for work in asked:
                 self._guarded(work)
             if changes:
                 self._guarded_write(generation_id, changes)
+                self._in_hand = 0
             if time.monotonic() >= self._next_regular and not self.connection.paused:
                 self._guarded(self._do_regular)
         finally:

@@ -197,6 +197,14 @@ class Writer:
         if done is not None:
             self._on_written(done)
 
+    def missing(self, client: Any, generation_id: str, told: Sequence[Change]) -> Sequence[Change]:
+        """Those changes of a process that died which nobody has written."""
+        record = self.read(client, generation_id)
+        if record is not None:
+            return [each for each in told if each.seq > record.seen.get(each.instance, 0)]
+        over = client.hget(self.key.past(generation_id), "trace")
+        return [each for each in told if not over or each.trace != over]  # that span is out
+
     def read(self, client: Any, generation_id: str) -> Record | None:
         """The generation's current record."""
         return Record.load(client.hget(self.key.run(generation_id), "record"))

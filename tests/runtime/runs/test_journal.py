@@ -119,7 +119,7 @@ def test_what_it_had_told_is_written_by_another(
 def test_what_is_written_is_struck_out(
     make: Make, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "STRIKE_EVERY_S", 0.05)
+    monkeypatch.setattr(journal, "REGULAR_S", 0.05)
     store = open_journal(make())
     begun(store)
     eventually(lambda: client.exists("gentrace:t:run:7"))
@@ -143,8 +143,7 @@ def test_a_change_that_is_not_written_yet_stays(
     held(store)
     store.note(run("9"), status="failed", urgent=True)
     eventually(lambda: client.zcard(KEY) == 4)
-    with redis.Redis(port=client.connection_pool.connection_kwargs["port"]) as own:
-        store.journal.strike(own)
+    store.journal.strike()
     eventually(lambda: client.zcard(KEY) <= 1)
     assert client.ttl(KEY) > 0 or not client.exists(KEY)
 
@@ -163,6 +162,100 @@ def test_a_change_counts_once_however_often_it_is_found(make: Make, client: Any)
     other.thread.start()
     eventually(lambda: not client.exists(KEY))
     assert record_of(client).counts == {names.POLLS: 5}
+    assert not exporter.spans  # nor is told again what came of it
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_creation_that_is_found_again_takes_no_later_run_away(make: Make, client: Any) -> None:
+    """A retry began another run meanwhile, in a trace of its own."""
+    api, other = open_journal(make()), make(emit=Exporter())
+    begun(api)
+    assert api.flush(5)
+    again = run(trace_id=0xDEF0)
+    again.number = 2
+    other.note(again, status="pending", urgent=True)
+    assert other.flush(5)
+    die(client)
+    other.thread.start()
+    eventually(lambda: not client.exists(KEY))
+    assert (record_of(client).number, record_of(client).trace) == (2, f"{0xDEF0:032x}")
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_is_written_and_forgotten_is_not_begun_again(make: Make, client: Any) -> None:
+    exporter = Exporter()
+    api, other = open_journal(make()), make(emit=exporter)
+    begun(api)
+    assert api.flush(5)
+    client.delete("gentrace:t:run:7")
+    client.hset("gentrace:t:past:7", mapping={"trace": f"{0xABC:032x}", "number": 1})
+    die(client)
+    other.thread.start()
+    eventually(lambda: not client.exists(KEY))
+    assert not client.exists("gentrace:t:run:7")
+    assert not exporter.spans
+
+
+def test_a_store_does_without_it(make: Make, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No connection more is to be had: the store's own is none the worse."""
+
+    def refused(_self: journal.Journal, _client: Any) -> None:
+        raise redis.ConnectionError("max number of clients reached")
+
+    monkeypatch.setattr(journal.Journal, "_open", refused)
+    store = make()
+    store.thread.start()
+    begun(store)
+    assert store.flush(5)
+    assert store.journal.regular(store.thread.connection.client()) > 0
+    assert store.answers
+    assert not client.exists(KEY)
+
+
+def test_it_goes_with_the_store_to_another_redis(make: Make, client: Any) -> None:
+    with servers.redis() as old:
+        store = open_journal(make(url="", fallback=old.url))
+        begun(store)
+        with redis.Redis(port=old.port) as there:
+            eventually(lambda: there.exists(KEY))
+            port = client.connection_pool.connection_kwargs["port"]
+            store.use_pool(redis.ConnectionPool(host="127.0.0.1", port=port))
+            eventually(lambda: not there.exists(KEY))
+        eventually(lambda: store.journal._connection)
+        store.note(run(), status="processing", urgent=True)
+        eventually(lambda: client.exists(KEY))
+
+
+def test_a_signal_in_between_may_tell_something(make: Make, client: Any) -> None:
+    store = open_journal(make())
+    with store.journal._lock:  # as the interrupted thread has it
+        begun(store)
+    eventually(lambda: client.exists(KEY))
+
+
+def test_what_cannot_be_told_is_swallowed(
+    make: Make, swallowed: list[tuple[str, BaseException]]
+) -> None:
+    store = open_journal(make())
+    store.journal.add("7", store.change(facts={"a": object()}), True)
+    assert [where for where, _ in swallowed] == ["journal"]
+
+    def fails(*_: Any) -> None:
+        raise LookupError
+
+    store.shown = fails
+    store.note(run(), facts={names.MODEL: "v5"})
+    assert [where for where, _ in swallowed] == ["journal", "run store"]
+    assert store.lost == 1
+
+
+def test_nothing_is_opened_after_the_end(make: Make, client: Any) -> None:
+    store = make()
+    store.thread.start()
+    at_work = eventually(store.thread.connection.client)
+    store.stop(2)
+    store.journal._open(at_work)
+    assert store.journal._connection is None
 
 
 @pytest.mark.usefixtures("quick", "swallowed")
@@ -253,7 +346,7 @@ def test_it_waits_for_nobody(make: Make) -> None:
 def test_a_connection_that_redis_has_closed_is_made_anew(
     make: Make, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "STRIKE_EVERY_S", 0.05)
+    monkeypatch.setattr(journal, "REGULAR_S", 0.05)
     store = open_journal(make())
     first = store.journal._connection
     client.client_kill_filter(_type="normal", skipme=True)
