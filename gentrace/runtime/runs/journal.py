@@ -110,15 +110,20 @@ class Journal:
     def regular(self, client: Any) -> float:
         """See to the connection, strike out what is written; the seconds until the next time.
 
-        Raises nothing: the store does without.
+        Where this connection is not to be had, the store does without.
+
+        Raises:
+            redis.RedisError: the store's own does not answer: that comes first, and is said.
         """
         with self._lock:
             if self._socket is None or self._opened_for is not client or self._is_closed():
                 self._drop()
         if self._connection is None and time.monotonic() >= self._again_s:
-            self._again_s = time.monotonic() + REGULAR_S
+            client.ping()
+            self._again_s = time.monotonic() + REGULAR_S  # where it cannot be opened
             with suppress(Exception):
                 self._open(client)
+                self._again_s = 0.0
         self.strike()
         return REGULAR_S
 

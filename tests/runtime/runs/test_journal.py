@@ -355,6 +355,14 @@ def test_a_connection_that_redis_has_closed_is_made_anew(
     eventually(lambda: client.exists("gentrace:t:run:7"))
 
 
+def test_one_that_is_of_no_use_any_more_is_made_anew_at_once(make: Make) -> None:
+    """A worker learns of its Redis as it starts: it is not to be without a journal then."""
+    store = open_journal(make())
+    first, store.journal._opened_for = store.journal._connection, object()
+    store.thread.hurry(0)
+    eventually(lambda: store.journal._connection not in (None, first), 2)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_leaves_its_parents_connection_alone(make: Make, client: Any) -> None:
     store = open_journal(make())
