@@ -51,7 +51,7 @@ def reader(tmp_path: Path) -> Path:
 
 def say(command: str, folder: Path, env: dict[str, str]) -> str:
     """Run it as it stands there; what it printed."""
-    whole = {**clean_environment(folder, {"PYTHONPATH": str(ROOT), "COLUMNS": "100"}), **env}
+    whole = {**clean_environment(folder, {"PYTHONPATH": str(ROOT), "COLUMNS": "300"}), **env}
     done = subprocess.run(
         ["sh", "-c", command],
         cwd=folder,
