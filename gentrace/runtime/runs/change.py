@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from gentrace.core.times import Event, Kind, State
+from gentrace.core.times import Event
+from gentrace.runtime.runs.ledger import packed, unpacked
 from gentrace.runtime.runs.record import OpenSpan
 
 
@@ -73,7 +74,7 @@ class Change:
             if value == default:
                 continue
             if name == "events":
-                value = [[getattr(event, each) for each in _OF_EVENT] for event in value]
+                value = [packed(event) for event in value]
             elif name == "opened":
                 value = [{each: getattr(span, each) for each in _OF_SPAN} for span in value]
             found[name] = value
@@ -87,11 +88,10 @@ class Change:
             ValueError, TypeError, KeyError, AttributeError: it is none.
         """
         found = {name: value for name, value in plain.items() if name in _DEFAULTS}
-        found["events"] = tuple(_event(*each) for each in found.get("events", ()))
-        found["opened"] = tuple(
-            OpenSpan(**{name: span[name] for name in span if name in _OF_SPAN})
-            for span in found.get("opened", ())
-        )
+        found["events"] = tuple(unpacked(each) for each in found.get("events", ()))
+        if None in found["events"]:
+            raise ValueError("an event that this version does not know")
+        found["opened"] = tuple(OpenSpan.of(span) for span in found.get("opened", ()))
         for name in ("incomplete", "closed"):
             found[name] = tuple(str(each) for each in found.get(name, ()))
         found["links"] = tuple((str(t), str(s), str(w)) for t, s, w in found.get("links", ()))
@@ -102,12 +102,6 @@ class Change:
         return cls(**found)
 
 
-def _event(kind: str, at_ns: int, attempt: int, wait: str | None, due: int, since: int) -> Event:
-    state = None if wait is None else State(wait)
-    return Event(Kind(kind), int(at_ns), int(attempt), state, int(due), int(since))
-
-
-_OF_EVENT = ("kind", "at_ns", "attempt", "wait", "due_ns", "from_ns")
 _OF_SPAN = tuple(OpenSpan.__slots__)
 _DEFAULTS: Mapping[str, Any] = {
     each.name: each.default_factory() if each.default_factory is not MISSING else each.default

@@ -109,10 +109,10 @@ class Ledger:
         """What JSON can hold of it."""
         counted = asdict(self.counted)
         counted["spent_ns"] = {str(state): ns for state, ns in self.counted.spent_ns.items()}
-        return {"counted": counted, "events": [_packed(event) for event in self.events]}
+        return {"counted": counted, "events": [packed(event) for event in self.events]}
 
     @classmethod
-    def from_json(cls, packed: Mapping[str, Any]) -> Ledger:
+    def from_json(cls, whole: Mapping[str, Any]) -> Ledger:
         """The ledger that :meth:`as_json` gave, of this version or another.
 
         A state that only another version knows counts as unexplained, an event as one too late.
@@ -120,7 +120,7 @@ class Ledger:
         Raises:
             ValueError, TypeError, KeyError, AttributeError: it is not one.
         """
-        given = packed["counted"]
+        given = whole["counted"]
         spent: dict[State, int] = {}
         for name, ns in given["spent_ns"].items():
             state = _known(State, name) or State.UNEXPLAINED
@@ -134,7 +134,7 @@ class Ledger:
             by_status=True,
             submitted=bool(given.get("submitted")),
         )
-        events = [_unpacked(event) for event in packed["events"]]
+        events = [unpacked(event) for event in whole["events"]]
         known = [event for event in events if event is not None]
         times.late += len(events) - len(known)
         return cls(times, known)
@@ -159,14 +159,16 @@ def _copy(times: Times) -> Times:
     return replace(times, spent_ns=dict(times.spent_ns))
 
 
-def _packed(event: Event) -> dict[str, Any]:
-    """What an event says beside its defaults: a record holds many."""
-    return {name: value for name, value in asdict(event).items() if value}
+def packed(event: Event) -> dict[str, Any]:
+    """What an event says beside its defaults, for JSON: a record holds many."""
+    told = {name: value for name in Event.__slots__ if (value := getattr(event, name))}
+    return {**told, "at_ns": event.at_ns}
 
 
-def _unpacked(packed: Mapping[str, Any]) -> Event | None:
-    kind = _known(Kind, packed["kind"])
+def unpacked(given: Mapping[str, Any]) -> Event | None:
+    """The event that :func:`packed` gave; None where only another version knows its kind."""
+    kind = _known(Kind, given["kind"])
     if kind is None:
         return None
-    numbers = {name: int(packed.get(name, 0)) for name in ("attempt", "due_ns", "from_ns")}
-    return Event(kind, int(packed["at_ns"]), wait=_known(State, packed.get("wait")), **numbers)
+    numbers = {name: int(given.get(name, 0)) for name in ("attempt", "due_ns", "from_ns")}
+    return Event(kind, int(given["at_ns"]), wait=_known(State, given.get("wait")), **numbers)

@@ -42,6 +42,11 @@ class OpenSpan:
     trace: str = ""
     service: str = ""
 
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> OpenSpan:
+        """One out of JSON, of this version or another."""
+        return cls(**{name: given[name] for name in given if name in cls.__slots__})
+
 
 @dataclass(slots=True)
 class Record:
@@ -138,10 +143,7 @@ class Record:
         try:
             whole = json.loads(text or "")
             plain = {name: whole.pop(name) for name in cls.__slots__ if name in whole}
-            plain["open"] = {
-                key: OpenSpan(**{name: span[name] for name in span if name in OpenSpan.__slots__})
-                for key, span in plain.get("open", {}).items()
-            }
+            plain["open"] = {key: OpenSpan.of(span) for key, span in plain.get("open", {}).items()}
             plain["ledger"] = Ledger.from_json(plain["ledger"])
             plain["links"] = [(trace, span, why) for trace, span, why in plain.get("links", ())]
             for name in ("anchors", "executed", "ends"):

@@ -265,7 +265,4 @@ class RunStore:
 
     def stop(self, timeout_s: float) -> None:
         """Write what waits, then end the thread and the connections."""
-        deadline = time.monotonic() + timeout_s
-        written = self.thread.flush(timeout_s)
-        self.thread.stop(max(0.0, deadline - time.monotonic()))
-        self.journal.close(written=written, ended=True)
+        self.journal.close(written=self.thread.stop(timeout_s), ended=True)

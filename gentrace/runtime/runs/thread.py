@@ -193,10 +193,10 @@ class StoreThread:
                 self._wake.wait(left)
         return True
 
-    def stop(self, timeout_s: float) -> None:
-        """Write what waits, then end the thread and the connection."""
+    def stop(self, timeout_s: float) -> bool:
+        """Write what waits, then end the thread and the connection; False if that is not all."""
         deadline = time.monotonic() + timeout_s
-        self.flush(timeout_s)
+        written = self.flush(timeout_s)
         with self._wake:
             self.stopped = True
             self._wake.notify_all()
@@ -214,6 +214,7 @@ class StoreThread:
                 f"{sum(left.values())} changes of {len(left)} generations did not reach the run "
                 "store before the process ended; their run spans lack them",
             )
+        return written
 
     def after_fork(self) -> None:
         """In a forked child: no thread, no connection and no work of the parent's."""
