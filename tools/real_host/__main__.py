@@ -10,12 +10,14 @@ import time
 from pathlib import Path
 
 from tools.real_host import checks, environment, table
+from tools.real_host.connections import CONNECTIONS
 from tools.real_host.day import SECRETS, Case, Day
 from tools.real_host.host import ACCOUNTS, USER, real_host
 from tools.real_host.private import private_in
 from tools.real_host.scenarios import ALONE, TOGETHER
 
-KNOWN = [*TOGETHER, *ALONE]
+BY_ITSELF = {**ALONE, **CONNECTIONS}
+KNOWN = [*TOGETHER, *BY_ITSELF]
 POLL_S, OLD_POLL_S = 6.0, 12.0
 """A poll every 2 s at first, then less often; once it was every 10 s. A busy host is later."""
 
@@ -86,7 +88,7 @@ def _run(day: Day, names: list[str], load: int) -> list[str]:
     def attempt(name: str) -> None:
         print(f"{time.strftime('%X')} {name}", file=sys.stderr, flush=True)
         try:
-            (TOGETHER | ALONE)[name](day)
+            (TOGETHER | BY_ITSELF)[name](day)
         except Exception as error:
             failed.append(f"{name}: {type(error).__name__}: {error}")
             print(failed[-1], file=sys.stderr)
@@ -99,7 +101,7 @@ def _run(day: Day, names: list[str], load: int) -> list[str]:
         day.host.wait_final(waited, 150)
     except TimeoutError as error:
         failed.append(str(error))
-    for name in [name for name in ALONE if name in names]:
+    for name in [name for name in BY_ITSELF if name in names]:
         attempt(name)
     if load:
         cases = day.ask_many("load", load, 10)

@@ -121,10 +121,19 @@ class RealHost:
 
     def start_api(self) -> None:
         """Starts the API and waits for it."""
+        self._start_api(self._ports["api"])
+
+    def start_another_api(self) -> str:
+        """Starts one more API process; its address."""
+        return self._start_api(servers.free_ports(1)[0])
+
+    def _start_api(self, port: int) -> str:
         command = [str(self._python), "-m", "uvicorn", APP, "--no-access-log"]
-        address = ["--host", servers.HOST, "--port", str(self._ports["api"])]
+        address = ["--host", servers.HOST, "--port", str(port)]
         program = self.start("api", [*command, *address], self.traced)
-        program.wait_until(lambda: _answers(self.url + "/health"), "answers", 180)
+        url = f"http://{servers.HOST}:{port}"
+        program.wait_until(lambda: _answers(url + "/health"), "answers", 180)
+        return url
 
     def start_workers(self, count: int = 1) -> list[Program]:
         """Starts workers and waits for them."""
@@ -168,12 +177,21 @@ class RealHost:
 
     def submit(self, prompt: str) -> str:
         """Asks for a generation; its id. The host's limit on requests is lifted before."""
-        with Redis.from_url(self.redis.url) as client:  # pyright: ignore[reportUnknownMemberType]
-            for key in client.scan_iter("ratelimit:*"):
-                client.delete(key)
+        self.lift_limits()
         config = self.request.config(prompt)
         body = {"provider_id": "pixverse", "config": config, "force_new": True}
         return str(self.ask("POST", ROUTE, body)["id"])
+
+    def lift_limits(self) -> None:
+        """Lets the user ask for more at once than the host allows."""
+        with Redis.from_url(self.redis.url) as client:  # pyright: ignore[reportUnknownMemberType]
+            for key in client.scan_iter("ratelimit:*"):
+                client.delete(key)
+
+    @property
+    def authorization(self) -> str:
+        """What the administrator's requests carry."""
+        return self._http.headers["Authorization"]
 
     def act(self, generation_id: str, action: str) -> Any:
         """What its user may do to it: cancel, pause, resume, retry."""
