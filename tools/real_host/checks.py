@@ -92,6 +92,8 @@ def judge(evidence: Evidence, case: Case) -> list[Verdict]:
         return [Verdict(generation_id, None, " ".join(ids), render=told, problems=problems)]
     verdicts = [Verdict(generation_id, run, run.span["trace_id"]) for run in found]
     verdicts[0].problems += problems
+    if case.requested and not _is_rooted_in_request(found[0].trace):
+        verdicts[0].problems.append("its root is no SERVER span")
     for number, verdict in enumerate(verdicts):
         last = number == len(verdicts) - 1
         _boundaries(verdict, case, seen, first=number == 0, last=last)
@@ -111,6 +113,10 @@ def _shape(trace: Sequence[Span], generation_id: str) -> list[str]:
     if others != {generation_id}:
         problems.append(f"spans of generations {sorted(others - {generation_id})}")
     return problems
+
+
+def _is_rooted_in_request(trace: Sequence[Span]) -> bool:
+    return [span["kind"] for span in reading.roots(trace)] == ["SERVER"]
 
 
 def _written_twice(spans: Iterable[Span], generation_id: str, runs: int) -> str:

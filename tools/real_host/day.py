@@ -29,6 +29,7 @@ class Case:
         expected: `generation.<name>` of the last run, and the values that it may have.
         asked_s: when the request was sent; None where a worker made the generation.
         runs: how many runs it should have.
+        requested: a request made it, and no worker.
         killed: a process was killed meanwhile.
         busy: many more were under way.
         at_most: how long the last run may have been in a state, in seconds.
@@ -40,6 +41,7 @@ class Case:
     asked_s: float | None
     expected: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     runs: int = 1
+    requested: bool = True
     killed: bool = False
     busy: bool = False
     at_most: dict[str, float] = field(default_factory=dict[str, float])

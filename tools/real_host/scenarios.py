@@ -112,7 +112,7 @@ def chain(day: Day) -> None:
 def _made_by_a_worker(day: Day, scenario: str, prompts: list[str]) -> None:
     for prompt in prompts:
         wait_until(lambda p=prompt: day.made_with(p) is not None, f"{scenario}: not made", 60)
-        case = Case(scenario, str(day.made_with(prompt)), prompt, None)
+        case = Case(scenario, str(day.made_with(prompt)), prompt, None, requested=False)
         day.expect(case, outcome="completed", tries=1, attempts=1)
         day.cases.append(case)
 
