@@ -7,7 +7,7 @@ it, from one block of runs to the next.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -29,8 +29,13 @@ _LONG = 0.25
 _DENSE = 0.6
 _WAITS = frozenset({str(State.QUEUE), *map(str, WAITS)})
 """Only some runs may have them: their middle is a mean without its ends, else it is the median."""
-_SCATTER = 0.62
-"""The upper fifth of the scatter of a mean of n, in quartiles' distances over root n."""
+_UPPER_FIFTH = 0.84
+"""Of what scatters by chance, in standard deviations above the middle."""
+_KEPT = 0.8
+"""Of a block's runs, without the tenth at either end."""
+_TOGETHER = 1.0
+"""How much of their scatter neighbouring blocks share where they hang together, by the root of how
+many there are."""
 
 
 def is_stretch(mask: Bools) -> bool:
@@ -42,11 +47,17 @@ def is_stretch(mask: Bools) -> bool:
     return float(mask[low : high + 1].mean()) >= _DENSE
 
 
-def stands_out(runs: Table, time: str, inside: Bools, outside: Bools, strata: Ints) -> bool:
+def stands_out(
+    runs: Table, time: str, inside: Bools, outside: Bools, strata: Ints, sought: bool = True
+) -> bool:
     """Whether that time differs in the one group by more than it varies in the other for a while.
 
     In proportion, beside a part of what a run usually takes: kinds that take longer get slower by
     more, and a short time that becomes less short is nothing.
+
+    Args:
+        sought: the stretch was chosen among many for being slow. Then its own scatter counts as
+            variation even where it looks like chance; of halves that were fixed, it does not.
     """
     usual_s = float(np.median(runs.seconds[outside])) if outside.any() else 0.0
     inside, outside = inside & runs.ended, outside & runs.ended
@@ -55,24 +66,45 @@ def stands_out(runs: Table, time: str, inside: Bools, outside: Bools, strata: In
     spent = np.log(runs.times[time] + max(_BESIDE * usual_s, 1e-3))
     spent = spent - centres(spent, strata, outside)
     middle = effects.trimmed if time in _WAITS else np.median
-    usual, spread = _levels(spent[outside], middle)
+    usual, spread = _levels(spent[outside], middle, sought)
     level = float(middle(spent[inside]))
     if inside.sum() > _LONG * (inside | outside).sum():
-        spread = max(spread, _levels(spent[inside], middle)[1])
+        spread = max(spread, _levels(spent[inside], middle, sought)[1])
     rise = abs(level - usual)
     return rise > (_OF_A_JUMP if rise > _JUMP else _TIMES_OVER) * spread
 
 
-def _levels(spent: Floats, middle_of: Callable[[Floats], float]) -> tuple[float, float]:
+def _levels(
+    spent: Floats, middle_of: Callable[[Floats], float], sought: bool
+) -> tuple[float, float]:
     """The middle of the blocks, and how far above it blocks are that are usual still.
 
     What blocks of so few runs would scatter if there were no drift is taken off, up to the half.
+    Where a block tells nothing of the next, nothing drifts: then two thirds of it go.
     """
     size = max(LEAST, len(spent) // _BLOCKS)
     blocks = np.array_split(spent, max(1, len(spent) // size))
     levels = np.array([middle_of(block) for block in blocks])
     middle = float(np.median(levels))
     above = float(np.quantile(levels, _HIGH)) - middle
-    quartiles = [np.subtract(*np.quantile(block, (0.75, 0.25))) for block in blocks]
-    chance = _SCATTER * float(np.median(quartiles)) / np.sqrt(len(spent) / len(blocks))
+    chance = _UPPER_FIFTH * _error(blocks)
+    if not sought and not _hangs_together(levels):
+        return middle, min(above, chance) / 3
     return middle, float(np.sqrt(max((above / 2) ** 2, above**2 - chance**2)))
+
+
+def _error(blocks: Sequence[Floats]) -> float:
+    """By how much the middle of a block errs by chance: the ends of each block are drawn in."""
+    variances: list[float] = []
+    for block in blocks:
+        low, high = np.quantile(block, (0.1, 0.9))
+        variances.append(float(np.clip(block, low, high).var() / len(block)) / _KEPT**2)
+    return float(np.sqrt(np.mean(variances)))
+
+
+def _hangs_together(levels: Floats) -> bool:
+    """Whether a block is like the one before it, as it is where something rises and falls."""
+    apart = levels - levels.mean()
+    whole = float((apart**2).sum())
+    shared = float((apart[1:] * apart[:-1]).sum())
+    return shared > _TOGETHER * whole / len(levels) ** 0.5

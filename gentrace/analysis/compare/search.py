@@ -204,8 +204,13 @@ class Search:
     def _named(
         self, best: Candidate, ordered: Sequence[Candidate]
     ) -> tuple[Candidate, tuple[str, ...]]:
-        """Of candidates that nearly the same runs carry, the one to name, and the others."""
-        alike = [c for c in ordered if c is best or candidates.same_runs(c.mask, best.mask)]
+        """Of candidates that nearly the same runs carry, the one to name, and the others.
+
+        The best is among ``ordered`` only where the whole duration told of it.
+        """
+        own = (best.name, best.value)
+        others = [c for c in ordered if (c.name, c.value) != own]
+        alike = [best, *(c for c in others if candidates.same_runs(c.mask, best.mask))]
         asked = candidates.causes(self.runs, self.kind_too) + candidates.symptoms(self.runs)
         places = {name: place for place, name in enumerate(asked)}
         alike.sort(key=lambda c: places.get(c.name, len(places)))

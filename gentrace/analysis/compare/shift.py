@@ -80,7 +80,8 @@ def shift(
     if moved and not _of_shares(runs, a & left, b & left, strata, whole):
         told = _time(runs, a & left, b & left, strata, p, separate.told(separators))
         halves = only_slower and told.name in runs.times
-        if not halves or drift.stands_out(runs, told.name, a & left, b & left, strata):
+        sides = a & left, b & left, strata
+        if not halves or drift.stands_out(runs, told.name, *sides, sought=False):
             found.append(told)
     found = [each for each in found if effects.matters(each.effect, runs, b)]
     if found:  # something got slower (or faster) within the kinds: no mere change of the mix

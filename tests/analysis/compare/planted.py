@@ -196,6 +196,23 @@ def backlog(made: Draw) -> None:
     made.truth = [("time", "queue")]
 
 
+def waiting_half(made: Draw) -> None:
+    """Most runs of the newer half wait in the queue; no deployment comes with it."""
+    made.text[names.CODE_VERSION] = ["r1"] * made.n
+    rows = (np.arange(made.n) >= made.n // 2) & (made.rng.random(made.n) < 0.6)
+    made.times["queue"] = made.times["queue"] + np.where(rows, made.rng.uniform(15, 40, made.n), 0)
+    made.truth = [("time", "queue")]
+
+
+def slower_version(made: Draw) -> None:
+    """The newer half's code takes seconds more in the worker, beside a long and wide render."""
+    rows = np.arange(made.n) >= made.n // 2
+    made.text[names.CODE_VERSION] = ["r2" if new else "r1" for new in rows]
+    made.times["provider_run"] = made.rng.uniform(20, made.rng.uniform(50, 150), made.n)
+    made.times["worker"] = made.times["worker"] + np.where(rows, made.rng.uniform(3, 6, made.n), 0)
+    made.truth = [("attribute", f"{names.CODE_VERSION}=r2")]
+
+
 def unfinished(made: Draw) -> None:
     """One slow account, and a third of its runs go on still."""
     slow_account(made)
@@ -269,6 +286,8 @@ def nothing(made: Draw) -> None:
 SLOW: dict[str, Callable[[Draw], None]] = {
     "one slow account": slow_account,
     "a queue backlog in a window": backlog,
+    "most of the newer half waits": waiting_half,
+    "the newer half's version takes seconds more": slower_version,
     "a mix shift with nothing slower": mix,
     "a slow code version": slow_version,
     "a third of the slow side unfinished": unfinished,
