@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gentrace import __version__
-from gentrace.cli import compare, doctor, list, output, show
+from gentrace.cli import compare, doctor, faults, list, output, show
 from gentrace.core.errors import GentraceError
 
 app = typer.Typer(
@@ -56,7 +56,7 @@ def main(
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command; returns its exit code. Expected faults are one message on stderr."""
+    """Run one command; returns its exit code. Any fault is one message on stderr."""
     output.prepare()
     try:
         return output.written(lambda: _run(arguments))
@@ -65,6 +65,9 @@ def run(arguments: Sequence[str]) -> int:
         return fault.exit_code
     except KeyboardInterrupt:
         return 130
+    except Exception as fault:
+        output.say(faults.told(fault))
+        return faults.EXIT_CODE
 
 
 def _run(arguments: Sequence[str]) -> int:
