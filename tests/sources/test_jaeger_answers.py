@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from io import BufferedIOBase
+from threading import Event
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from gentrace.core.errors import SourceError, UsageError
-from gentrace.sources.jaeger import Access, Jaeger
+from gentrace.sources.jaeger import Access, Jaeger, client
 from gentrace.sources.jaeger.access import access, base_url
 from tests.core import traces
 from tests.support.answering import HOST, Answering, Prepared, answering
@@ -129,6 +132,58 @@ def test_silence_has_an_end(hanging: str) -> None:
     said = fault(answers if hanging != "/" else {"/": answers["/"]}, Access(timeout_s=0.3))
     assert "did not answer in time" in said
     assert "GENTRACE_SOURCE_TIMEOUT" in said
+
+
+def _trickling_headers(to: BufferedIOBase, over: Event) -> None:
+    """A byte of a header at a time, never long enough silent to run into a time-out."""
+    to.write(b"HTTP/1.1 200 OK\r\nX-Endless: ")
+    while not over.wait(0.05):
+        to.write(b"a")
+
+
+def _trickling_body(to: BufferedIOBase, over: Event) -> None:
+    to.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n[")
+    while not over.wait(0.05):
+        to.write(b" ")
+
+
+def _endless_body(to: BufferedIOBase, over: Event) -> None:
+    to.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n[")
+    while not over.is_set():
+        to.write(b" " * 2**16)
+
+
+def _bomb(layers: int) -> Callable[[BufferedIOBase, Event], None]:
+    """Some kilobytes that become 32 MiB; in layers, a few bytes that do."""
+
+    def answer(to: BufferedIOBase, _over: Event) -> None:
+        body = b"[" + b" " * 2**25
+        for _ in range(layers):
+            body = gzip.compress(body, 1)
+        encodings = ", ".join(["gzip"] * layers)
+        to.write(f"HTTP/1.1 200 OK\r\nContent-Encoding: {encodings}\r\n".encode())
+        to.write(f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (_trickling_headers, "did not answer in time"),
+        (_trickling_body, "did not answer in time"),
+        (_endless_body, "larger than 8 MiB"),
+        (_bomb(1), "larger than 8 MiB"),
+        (_bomb(2), "Content-Encoding"),
+    ],
+)
+def test_an_answer_has_a_deadline_and_a_bound(
+    answer: Callable[[BufferedIOBase, Event], None], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_MOST_BYTES", 8 * 1024**2)
+    answers = {**GOOD, "/api/v3/traces": Prepared(by_hand=answer)}
+    del answers[f"/api/v3/traces/{MADE.trace_id}"]
+    assert said in fault(answers, Access(timeout_s=0.2 if "time" in said else 30))
 
 
 def test_nobody_listens() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from urllib.parse import urlsplit
 
 HOST = "127.0.0.1"
@@ -21,6 +22,7 @@ class Prepared:
         body: what is sent, or what makes it of the path with its query.
         promised: the Content-Length, where it is not the body's: a longer one is an answer cut off.
         hangs: nothing is answered until the server ends.
+        by_hand: writes the whole answer, headers and all, until it is told that the server ends.
     """
 
     body: str | Callable[[str], str] = ""
@@ -29,6 +31,7 @@ class Prepared:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     promised: int | None = None
     hangs: bool = False
+    by_hand: Callable[[BufferedIOBase, threading.Event], None] | None = None
 
 
 class Answering(ThreadingHTTPServer):
@@ -75,6 +78,11 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self.server.answers[max(fitting, key=len)]
         if answer.hangs:
             self.server.over.wait(60)
+        if answer.by_hand is not None:
+            self.close_connection = True
+            with suppress(OSError):
+                answer.by_hand(self.wfile, self.server.over)
+            return None
         return self._send(answer)
 
     def _send(self, answer: Prepared) -> None:

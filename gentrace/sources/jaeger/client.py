@@ -5,11 +5,12 @@ What the answer means is for the callers.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from threading import Thread
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from gentrace.core.errors import SourceError
@@ -20,10 +21,13 @@ from gentrace.sources.jaeger.access import QUERY_PORT, Access
 if TYPE_CHECKING:
     import httpx
 
+T = TypeVar("T")
 DAMAGED = "damaged JSON"
 _CONNECT_S = 10.0
 _LONGEST_KEPT = 20_000
 _WHOLE_ANSWER = 20  # an answer that trickles may take so many time-outs in all
+_MOST_BYTES = 256 * 1024**2  # of a decompressed body: as objects it takes ten times that
+_ENCODINGS = ("", "identity", "gzip", "deflate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +81,12 @@ class Client:
             verify: Any = not how.insecure
             if how.ca_file and not how.insecure:
                 verify = ssl.create_default_context(cafile=how.ca_file)
-            self._http = httpx.Client(
-                headers=[*how.headers, ("Accept", "application/json")],
+            self._http = httpx.AsyncClient(
+                headers=[
+                    *how.headers,
+                    ("Accept", "application/json"),
+                    ("Accept-Encoding", "gzip, deflate"),
+                ],
                 verify=verify,
                 timeout=httpx.Timeout(how.timeout_s, connect=min(_CONNECT_S, how.timeout_s)),
             )
@@ -87,6 +95,9 @@ class Client:
             raise SourceError(f"{what}: these certificates cannot be read: {exc}") from None
         except ValueError as exc:
             raise SourceError(f"the proxy in the environment cannot be used: {exc}") from None
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._serve, name="gentrace-jaeger", daemon=True)
+        self._thread.start()
 
     def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> Answer:
         """The answer to a GET.
@@ -99,24 +110,38 @@ class Client:
 
         query = urlencode(parameters or {}, quote_via=quote)
         address = f"{self.url}{path}{'?' if query else ''}{query}"
-        began, headers_at = time.monotonic(), 0.0
+        begun = False
         try:
-            with self._http.stream("GET", address) as response:
-                headers_at = time.monotonic()
-                body = b"".join(self._whole(response, began))
-        except httpx.TimeoutException as exc:
+            response = self._done(self._begun(address))
+            begun = True
+            body = self._done(self._whole(response))
+        except (httpx.TimeoutException, TimeoutError) as exc:
             raise self._late(isinstance(exc, httpx.ConnectTimeout)) from None
         except httpx.InvalidURL as exc:
             raise SourceError(f"{self.shown} is no address: {exc}") from None
         except (httpx.HTTPError, ssl.SSLError) as exc:
-            raise self._broken(exc, in_body=bool(headers_at)) from None
+            raise self._broken(exc, in_body=begun) from None
         answer = _answer(response.status_code, body)
         self._refused(answer, response.headers.get("location", ""))
         return answer
 
     def close(self) -> None:
         """Let the connections go."""
-        self._http.close()
+        if self._thread.is_alive():
+            self._done(self._http.aclose())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+
+    def _serve(self) -> None:
+        self._loop.run_forever()
+        self._loop.close()
+
+    def _done(self, work: Coroutine[Any, Any, T]) -> T:
+        """A coroutine's result, whether the caller has an event loop of its own or not.
+
+        A deadline that holds for slow headers, too, needs a request that can be cancelled.
+        """
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def strange(self, answer: Answer, asked: str) -> SourceError:
         """The fault that an answer of that kind is, for callers who wanted another."""
@@ -135,11 +160,38 @@ class Client:
             f"address of its query service (port {QUERY_PORT}), with its base path if it has one"
         )
 
-    def _whole(self, response: httpx.Response, began: float) -> Iterator[bytes]:
-        for piece in response.iter_bytes():
-            if time.monotonic() - began > self.how.timeout_s * _WHOLE_ANSWER:
-                raise self._late()
-            yield piece
+    async def _begun(self, address: str) -> httpx.Response:
+        """The answer's headers, whole in time however slowly they come."""
+        async with asyncio.timeout(min(_CONNECT_S, self.how.timeout_s) + self.how.timeout_s):
+            return await self._http.send(self._http.build_request("GET", address), stream=True)
+
+    async def _whole(self, response: httpx.Response) -> bytes:
+        """The answer's body, whole in time and no larger than it may be."""
+        try:
+            encoding = response.headers.get("content-encoding", "").strip().lower()
+            if encoding not in _ENCODINGS:  # one within another grows without bound
+                raise SourceError(
+                    f"{self.shown} answered with Content-Encoding {encoding!r}, which was not "
+                    "asked for and is not read. Does a proxy between here and there add it?"
+                )
+            pieces: list[bytes] = []
+            size = 0
+            async with asyncio.timeout(self.how.timeout_s * _WHOLE_ANSWER):
+                async for piece in response.aiter_bytes():
+                    size += len(piece)
+                    if size > _MOST_BYTES:
+                        raise self._too_large()
+                    pieces.append(piece)
+            return b"".join(pieces)
+        finally:
+            await response.aclose()
+
+    def _too_large(self) -> SourceError:
+        return SourceError(
+            f"an answer of Jaeger {self.shown} is larger than {_MOST_BYTES // 1024**2} MiB; "
+            "nothing of it is used. Ask for less with --since or --limit; one trace that large "
+            "is read from a file: the spool's, or the Collector's"
+        )
 
     def _late(self, connecting: bool = False) -> SourceError:
         if connecting:
@@ -148,8 +200,9 @@ class Client:
                 "right, and may this machine go there?"
             )
         return SourceError(
-            f"Jaeger {self.shown} did not answer in time ({self.how.timeout_s:g} s of silence at "
-            "most). Ask for less with --since, or allow more with GENTRACE_SOURCE_TIMEOUT"
+            f"Jaeger {self.shown} did not answer in time ({self.how.timeout_s:g} s of silence, "
+            f"{self.how.timeout_s * _WHOLE_ANSWER:g} s for a whole answer). Ask for less with "
+            "--since, or allow more with GENTRACE_SOURCE_TIMEOUT"
         )
 
     def _broken(self, exc: Exception, in_body: bool) -> SourceError:
