@@ -13,7 +13,24 @@ from fnmatch import fnmatchcase
 from gentrace.analysis.runs import Run
 from gentrace.core import names
 from gentrace.core.errors import UsageError
+from gentrace.sources.base import ALWAYS, Window
 
+SHORT = {
+    "operation": names.OPERATION,
+    "provider": names.PROVIDER,
+    "model": names.MODEL,
+    "account": names.ACCOUNT_ID,
+    "user": names.USER_ID,
+    "outcome": names.OUTCOME,
+    "error": names.ERROR_CODE,
+    "stage": names.STAGE,
+    "version": names.CODE_VERSION,
+    "dedup": names.DEDUP_RESULT,
+    "cache": names.CACHE_RESULT,
+    "process": names.PROCESSES,
+}
+"""What a condition may say in place of an attribute's whole name."""
+UNFINISHED, REFUSED, RETURNED, NO_RUN = "unfinished", "refused", "returned", "no run"
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 
@@ -41,17 +58,32 @@ def moment_ns(text: str, now_ns: int | None = None, option: str = "--since") -> 
         ) from None
 
 
+def window(since: str = "", until: str = "") -> Window:
+    """The window that two options tell; an empty text is no bound.
+
+    Raises:
+        UsageError: one is no moment, or it ends before it begins.
+    """
+    found = Window(
+        moment_ns(since) if since else 0, moment_ns(until, option="--until") if until else 0
+    )
+    if found.until_ns and found.since_ns > found.until_ns:
+        raise UsageError(f"since {since} is after until {until}: no run starts in between")
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Conditions on a run; an empty one lets every run pass.
 
     Attributes:
-        outcomes: any of them; ``unfinished`` is a run without one.
+        window: when a run may have started.
+        outcomes: any of them, as :func:`outcome` has it.
         error: pattern (``*`` allowed) for the error's code, type or last part of the type.
         where: attribute name and value; each must hold on some span or resource of the run.
     """
 
-    since_ns: int = 0
+    window: Window = ALWAYS
     outcomes: Sequence[str] = ()
     provider: str = ""
     model: str = ""
@@ -63,11 +95,9 @@ class Filter:
 
     def passes(self, run: Run) -> bool:
         """Whether the run fulfils every condition."""
-        if run.start_ns < self.since_ns:
+        if not self.window.holds(run.start_ns):
             return False
-        if self.outcomes and (run.outcome or "unfinished") not in self.outcomes:
-            return False
-        if self.outcomes and run.id is None:
+        if self.outcomes and outcome(run) not in self.outcomes:
             return False
         for wanted, value in (
             (self.provider, run.provider),
@@ -80,13 +110,30 @@ class Filter:
                 return False
         if self.error and not self._error_matches(run):
             return False
-        return all(value in run.values(name) for name, value in self.where)
+        return all(value in run.values(SHORT.get(name, name)) for name, value in self.where)
 
     def _error_matches(self, run: Run) -> bool:
         pattern = self.error.lower()
         kind = run.error_type or ""
         told = (run.error_code or "", kind, kind.rpartition(".")[2])
         return any(value and fnmatchcase(value.lower(), pattern) for value in told)
+
+
+def outcome(run: Run) -> str:
+    """How a run ended in one word; a request that made none ended in its answer."""
+    if run.id is not None:
+        return run.outcome or UNFINISHED
+    if run.returned_id:
+        return RETURNED
+    return REFUSED if (run.http_status or 0) >= 400 else NO_RUN
+
+
+def unknown_outcome(asked: str, there: Iterable[str]) -> str:
+    """What to say of an outcome that nothing has."""
+    known = sorted({*there, UNFINISHED, REFUSED, RETURNED})
+    near = get_close_matches(asked, known, 1)
+    meant = f"; was {near[0]} meant?" if near else ""
+    return f"nothing here ended as {asked}{meant} (there are: {', '.join(known)})"
 
 
 def unknown(name: str, others: Iterable[str] = ()) -> str:

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from gentrace.analysis import filters
 from gentrace.analysis.filters import Filter
 from gentrace.analysis.grouping import runs
 from gentrace.analysis.runs import Run
 from gentrace.core import names
 from gentrace.core.errors import NotFoundError, UsageError
-from gentrace.sources.base import Source, Window
+from gentrace.sources.base import Source
 
 _HEX = re.compile(r"[0-9a-fA-F]{8,32}")
 _LOOKUPS = {
@@ -28,13 +29,13 @@ class Listing:
     Attributes:
         truncated: there were more than were asked for, or than the source gave.
         matching: how many fulfilled the conditions.
-        unknown: attributes that were asked for and that no run has.
+        notes: what was asked for and is nowhere: attributes, outcomes.
     """
 
     runs: Sequence[Run]
     truncated: bool
     matching: int
-    unknown: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
 
 def listing(source: Source, wanted: Filter, limit: int = 0, routes: Iterable[str] = ()) -> Listing:
@@ -46,14 +47,23 @@ def listing(source: Source, wanted: Filter, limit: int = 0, routes: Iterable[str
         limit: how many at most; 0 is all.
         routes: the profile's routes, see :func:`gentrace.analysis.grouping.runs`.
     """
-    found = source.traces(Window(wanted.since_ns))
+    found = source.traces(wanted.window)
     every = runs(found.traces, routes)
     chosen = [run for run in every if wanted.passes(run)]
     chosen.reverse()
     kept = chosen[:limit] if limit else chosen
-    asked = [] if chosen or not every else [name for name, _ in wanted.where]
-    unknown = [name for name in asked if not any(run.values(name) for run in every)]
-    return Listing(kept, found.truncated or len(kept) < len(chosen), len(chosen), unknown)
+    truncated = found.truncated or len(kept) < len(chosen)
+    notes = [] if chosen or not every else _nowhere(wanted, every)
+    return Listing(kept, truncated, len(chosen), notes)
+
+
+def _nowhere(wanted: Filter, every: Sequence[Run]) -> list[str]:
+    asked = [filters.SHORT.get(name, name) for name, _ in wanted.where]
+    told = [filters.unknown(name) for name in asked if not any(run.values(name) for run in every)]
+    there = {filters.outcome(run) for run in every}
+    known = {*there, filters.UNFINISHED, filters.REFUSED, filters.RETURNED}
+    strange = [outcome for outcome in wanted.outcomes if outcome not in known]
+    return [*told, *(filters.unknown_outcome(outcome, there) for outcome in strange)]
 
 
 def find(source: Source, asked: str, routes: Iterable[str] = ()) -> list[Run]:

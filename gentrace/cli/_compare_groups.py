@@ -13,7 +13,7 @@ from gentrace.cli.common import SWITCH_ON
 from gentrace.core.errors import SourceError, UsageError
 from gentrace.report import group_json, groups, json, terminal
 from gentrace.report.links import links
-from gentrace.sources import Source, Window
+from gentrace.sources import Source
 
 PRESETS = ("slow", "failing")
 _SINCE, _UNTIL = "since", "until"
@@ -68,13 +68,7 @@ def side(given: Sequence[str], since: str = "", until: str = "") -> Side:
             until = value
         else:
             where.append((name, value))
-    window = Window(
-        filters.moment_ns(since) if since else 0,
-        filters.moment_ns(until, option="--until") if until else 0,
-    )
-    if window.until_ns and window.since_ns > window.until_ns:
-        raise UsageError(f"since {since} is after until {until}: no run starts in between")
-    return Side(tuple(where), window, label)
+    return Side(tuple(where), filters.window(since, until), label)
 
 
 def _moment_or_version(text: str) -> str | int | None:

@@ -23,11 +23,18 @@ from gentrace.sources import open_source
 
 Outcomes = Annotated[
     list[str] | None,
-    typer.Option("--outcome", help="completed, failed, cancelled, unfinished; may be repeated."),
+    typer.Option(
+        "--outcome",
+        help="completed, failed, cancelled, unfinished, refused, returned; may be repeated.",
+    ),
 ]
 Where = Annotated[
     list[str] | None,
-    typer.Option("--where", metavar="NAME=VALUE", help="An attribute on any of its spans."),
+    typer.Option(
+        "--where",
+        metavar="NAME=VALUE",
+        help="An attribute on any of its spans, or a short name: account=2.",
+    ),
 ]
 
 
@@ -35,6 +42,9 @@ def command(
     source: SourceOption = "",
     since: Annotated[
         str, typer.Option(metavar="WHEN", help="Started since: 30m, 2h, 1d, or a date and time.")
+    ] = "",
+    until: Annotated[
+        str, typer.Option(metavar="WHEN", help="Started until then; as --since.")
     ] = "",
     outcome: Outcomes = None,
     provider: Annotated[str, typer.Option(help="The provider.")] = "",
@@ -57,7 +67,7 @@ def command(
     from gentrace.report.listing import print_listing
 
     wanted = filters.Filter(
-        since_ns=filters.moment_ns(since) if since else 0,
+        window=filters.window(since, until),
         outcomes=[o.strip() for text in outcome or () for o in text.split(",")],
         provider=provider,
         model=model,
@@ -82,6 +92,6 @@ def command(
         print(hint, file=sys.stderr if as_json else sys.stdout)
     elif not found.runs and not as_json:
         print(f"no generation in {opened.description} fulfils this", file=sys.stderr)
-    for name in found.unknown:
-        output.say(filters.unknown(name))
+    for note in found.notes:
+        output.say(note)
     say_notes(opened)

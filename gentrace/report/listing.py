@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from gentrace.analysis import filters
 from gentrace.analysis.generations import Listing
 from gentrace.analysis.runs import Run
 from gentrace.core.times import State
@@ -83,18 +84,12 @@ def _cells(run: Run, now_ns: int) -> list[str]:
     return [
         id_ if run.number == 1 else f"{id_} #{run.number}",
         words.clock(run.start_ns, now_ns),
-        run.outcome or ("unfinished" if run.id is not None else _request(run)),
+        filters.outcome(run),
         "" if took_ns is None else words.duration(took_ns),
         run.operation or "",
         words.asked(run.provider, run.model),
         _story(run, now_ns),
     ]
-
-
-def _request(run: Run) -> str:
-    if run.returned_id:
-        return "returned"
-    return "refused" if (run.http_status or 0) >= 400 else "no run"
 
 
 def _story(run: Run, now_ns: int) -> str:

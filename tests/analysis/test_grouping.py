@@ -15,6 +15,7 @@ from gentrace.analysis.runs import Run
 from gentrace.core.errors import NotFoundError, UsageError
 from gentrace.core.spans import Link
 from gentrace.core.spans import traces as grouped
+from gentrace.sources.base import Window
 from gentrace.sources.otlp_files import OtlpFiles
 from tests.core import traces
 from tests.core.traces import START, Tracer
@@ -141,7 +142,7 @@ def test_an_account_that_a_creation_asks_for_is_no_stage() -> None:
         (Filter(where=[("generation.dedup", "miss"), ("generation.cache", "miss")]), ["28"]),
         (Filter(where=[("http.response.status_code", "422")]), [None]),
         (Filter(where=[("service.instance.id", "worker-1")]), ["28", "29", "30"]),
-        (Filter(since_ns=START + 1), []),
+        (Filter(window=Window(START + 1)), []),
     ],
 )
 def test_filters(source: OtlpFiles, wanted: Filter, ids: list[str | None]) -> None:

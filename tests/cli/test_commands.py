@@ -215,3 +215,31 @@ def test_without_the_reading_side_one_line_says_how_to_get_it(
     assert "gentrace[cli]" in fault(gentrace("list", PYTHONPATH=blocked), 2)
     assert gentrace("--version", PYTHONPATH=blocked).returncode == 0
     assert gentrace("exec", "--", sys.executable, "-c", "", PYTHONPATH=blocked).returncode == 0
+
+
+@pytest.mark.usefixtures("filled")
+def test_list_knows_the_outcomes_that_it_prints_itself(gentrace: Run) -> None:
+    every = answer(gentrace("list", "--json"))["generations"]
+    for outcome, printed in (("refused", "refused"), ("returned", "returned")):
+        done = gentrace("list", "--outcome", outcome)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert printed in done.stdout
+    assert sum(row["id"] is None for row in every) == 2
+    said = gentrace("list", "--outcome", "faild").stderr
+    assert "faild; was failed meant?" in said
+
+
+@pytest.mark.usefixtures("filled")
+def test_list_takes_short_names_and_a_window(gentrace: Run) -> None:
+    every = answer(gentrace("list", "--json"))["generations"]
+    account = answer(gentrace("list", "--json", "--account", "1"))["generations"]
+    short = answer(gentrace("list", "--json", "--where", "account=1"))["generations"]
+    assert short == account != []
+    older = sorted(row["started_at"] for row in every)[1]
+    until = answer(gentrace("list", "--json", "--until", older))["generations"]
+    assert {row["started_at"] for row in until} == {
+        row["started_at"] for row in every if row["started_at"] <= older
+    }
+    assert 0 < len(until) < len(every)
+    said = fault(gentrace("list", "--since", "1h", "--until", "2h"), 2)
+    assert "no run starts in between" in said

@@ -14,21 +14,6 @@ from gentrace.analysis.compare.table import Bools, Table
 from gentrace.core import names
 from gentrace.sources.base import ALWAYS, Source, Window
 
-SHORT = {
-    "operation": names.OPERATION,
-    "provider": names.PROVIDER,
-    "model": names.MODEL,
-    "account": names.ACCOUNT_ID,
-    "user": names.USER_ID,
-    "outcome": names.OUTCOME,
-    "error": names.ERROR_CODE,
-    "stage": names.STAGE,
-    "version": names.CODE_VERSION,
-    "dedup": names.DEDUP_RESULT,
-    "cache": names.CACHE_RESULT,
-    "process": names.PROCESSES,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Side:
@@ -40,7 +25,7 @@ class Side:
 
     def same_as(self, other: Side) -> bool:
         """Whether both ask for the same, in whatever order and words."""
-        asked, others = ({(SHORT.get(n, n), v) for n, v in s.where} for s in (self, other))
+        asked, others = ({(filters.SHORT.get(n, n), v) for n, v in s.where} for s in (self, other))
         return (asked, self.window) == (others, other.window)
 
     def of(self, runs: Table) -> Bools:
@@ -55,7 +40,7 @@ class Side:
 
 def holds(runs: Table, name: str, value: str) -> Bools:
     """Which runs have the attribute, by its name or a short one; ``outcome=unfinished`` too."""
-    name = SHORT.get(name, name)
+    name = filters.SHORT.get(name, name)
     if name == names.OUTCOME and value == "unfinished":
         return ~runs.ended
     if name == names.ERROR_CODE and value and names.ERROR_TYPE in runs.columns:
@@ -93,7 +78,7 @@ def two_groups(source: Source, a: Side, b: Side, among: Side) -> GroupComparison
     plain = not b.where and b.window == ALWAYS
     second = ~first if plain else b.of(runs)
     labels = a.label or "the first group", b.label or "all others"
-    named = {SHORT.get(name, name) for side in (a, b) for name, _ in side.where}
+    named = {filters.SHORT.get(name, name) for side in (a, b) for name, _ in side.where}
     told = groups.groups(runs, first, np.asarray(second), labels, named)
     return _with(told, found, among, a, b)
 
@@ -112,10 +97,10 @@ def _unheard(runs: Table, name: str, value: str) -> str:
     """What to say of a condition that no run fulfils; empty where one does."""
     if not len(runs) or holds(runs, name, value).any():
         return ""
-    whole = SHORT.get(name, name)
+    whole = filters.SHORT.get(name, name)
     if whole in read.OWN:
         return f"{name} is another for each run, and makes no group"
-    if name in SHORT or whole in names.ATTRIBUTES or whole in runs.columns:
+    if name in filters.SHORT or whole in names.ATTRIBUTES or whole in runs.columns:
         return f"no run has {name}={value}"
-    unknown = filters.unknown(name, [*SHORT, *runs.columns])
+    unknown = filters.unknown(name, [*filters.SHORT, *runs.columns])
     return f"{unknown} (of a run, groups know what its run span says; `list --where` knows all)"
