@@ -1,4 +1,4 @@
-"""Each real service starts, answers and goes; and CI notices a test that did not have to pass."""
+"""Each real service starts, answers and goes."""
 
 from __future__ import annotations
 
@@ -270,11 +270,6 @@ def test_a_server_that_cannot_start_says_why_and_keeps_its_log(
     assert "unknown option" in (kept / "redis.log").read_text()
 
 
-def test_the_summary_names_the_logs_of_a_failed_run(tmp_path: Path) -> None:
-    run = run_pytest(tmp_path, "def test_it(redis_server): assert 0", TMPDIR=str(tmp_path))
-    assert f"server log kept: {tmp_path / 'gentrace-redis-'}" in run.stdout
-
-
 @pytest.mark.parametrize("before", ["#!/bin/sh\nexit 0\n", None])
 def test_an_installation_starts_no_daemon_and_restores_the_policy(
     tmp_path: Path, before: str | None
@@ -295,50 +290,3 @@ def test_an_installation_starts_no_daemon_and_restores_the_policy(
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == (
         [("policy-rc.d", before)] if before else []
     )
-
-
-LEFT_OUT = {
-    "skipped:": "def test_it(): pytest.skip('no such thing')",
-    "skipped: test_sample.py": "pytest.skip('none', allow_module_level=True)",
-    "expected to fail:": "@pytest.mark.xfail\ndef test_it(): assert False",
-    "expected to fail: test_sample.py": "@pytest.mark.xfail\ndef test_it(): pass",
-    "deselected: test_sample.py::test_unwanted": "def test_unwanted(): pass",
-}
-
-
-def run_pytest(folder: Path, test: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs a small test file in a pytest of its own, under this suite's rules."""
-    (folder / "test_sample.py").write_text(f"import pytest\n{test}\n")
-    (folder / "test_good.py").write_text("def test_good(): pass\n")
-    options = ["-p", "tests.conftest", "-p", "no:cacheprovider", "-k", "not unwanted"]
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *options, f"--rootdir={folder}", str(folder)],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-@pytest.mark.parametrize(("said", "test"), LEFT_OUT.items())
-def test_ci_fails_when_a_test_did_not_have_to_pass(tmp_path: Path, said: str, test: str) -> None:
-    run = run_pytest(tmp_path, test, CI="true")
-    assert run.returncode == 1, run.stdout
-    assert said in run.stdout.partition("CI leaves no test out")[2]
-
-
-def test_outside_ci_tests_may_be_left_out(tmp_path: Path) -> None:
-    assert run_pytest(tmp_path, LEFT_OUT["skipped:"], CI="").returncode == 0
-
-
-def test_ci_is_content_when_all_pass(tmp_path: Path) -> None:
-    assert run_pytest(tmp_path, "def test_it(): pass", CI="true").returncode == 0
-
-
-def test_without_its_service_a_test_skips_with_the_reason(tmp_path: Path) -> None:
-    test = "def test_it(jaeger_server): pass"
-    run = run_pytest(tmp_path, test, CI="true", GENTRACE_SERVICES_CACHE=str(tmp_path))
-    assert run.returncode == 1
-    assert "no jaeger here: install Go" in run.stdout
