@@ -68,7 +68,6 @@ HOST = {
 }
 
 
-@pytest.mark.timeout(600 if REAL else 300)
 def test_every_end_is_told_whoever_dies(
     tmp_path: Path, anything_failed: Callable[[], bool]
 ) -> None:

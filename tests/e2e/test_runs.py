@@ -29,6 +29,7 @@ from tests.e2e.run_reading import RunSpan, Seen, links_of
 from tests.support.otlp_receiver import Span
 from tests.support.programs import BIN, run
 from tests.support.small_host import FINAL, SmallHost, small_host
+from tests.support.waiting import PATIENCE_S
 
 POLL_S, RENDER_S, SLOW_RENDER_S, GRACE_S, WAIT_S = 1, 0.4, 1.5, 2.0, 1
 REQUEUE_AFTER_S = 3
@@ -265,7 +266,7 @@ def fan_out(host: SmallHost) -> list[str]:
     """Have the worker create some; returns their ids when they are over."""
     items = [{"generationType": "text_to_video", "prompt": f"fanned out {n}"} for n in range(2)]
     host.post("/api/v1/generation-chains/execute-fanout-ephemeral", {"items": items})
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE_S
     while len(found := made_as(host, "fanned out%")) < len(items):
         assert time.monotonic() < end
         time.sleep(0.05)

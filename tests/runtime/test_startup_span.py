@@ -22,6 +22,7 @@ from gentrace.runtime.session import Session
 from tests.runtime.conftest import Swallowed
 from tests.support.fresh import run
 from tests.support.host import MemoryExporter, attributes
+from tests.support.waiting import PATIENCE_S
 
 SHOP = "shop_of_startup"
 PROFILE = f"""
@@ -88,7 +89,7 @@ def told(folder: Path) -> Generator[tuple[Session, Callable[[], list[ReadableSpa
 
 
 def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < end, "it did not come true in time"
         time.sleep(0.005)

@@ -33,6 +33,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import Link, SpanKind, StatusCode
 
 from tests.support.otlp_receiver import Behaviour, OtlpReceiver, read_spans, receiver
+from tests.support.waiting import PATIENCE_S
 from tools import arq_releases, servers
 from tools.services import CannotInstall, no_daemon_starts
 
@@ -117,7 +118,7 @@ def get_json(url: str, **query: str) -> Any:
             return None
 
 
-def poll(ask: Callable[[], Any], timeout: float = 10.0) -> Any:
+def poll(ask: Callable[[], Any], timeout: float = PATIENCE_S) -> Any:
     """Asks until the answer is not empty."""
     end = time.monotonic() + timeout
     while not (answer := ask()):
@@ -251,7 +252,7 @@ def test_the_receiver_is_a_program_too(tmp_path: Path) -> None:
             exporter.shutdown()
         assert [span["name"] for span in read_spans(out)] == ["child", "parent"] * 2
         program.terminate()
-        assert program.wait(10) == 0
+        assert program.wait(PATIENCE_S) == 0
 
 
 def test_a_server_that_cannot_start_says_why_and_keeps_its_log(
