@@ -58,13 +58,19 @@ class Lasting:
 
 
 @contextmanager
-def lasting() -> Generator[list[float]]:
-    """The seconds of the block on this thread, without what it waits for a CPU; one number."""
+def lasting(*asked: Ending) -> Generator[list[float]]:
+    """The seconds of the block on this thread, without what it waits for a CPU; one number.
+
+    Args:
+        asked: programs that this thread waits for in the block; their main threads' waits for a
+            CPU are taken off, too.
+    """
     found: list[float] = []
-    begun_s, waited_s = time.monotonic(), _wait_s(PROC / "thread-self" / "schedstat")
+    threads = ["thread-self", *(str(each.pid) for each in asked)]
+    files = [PROC / thread / "schedstat" for thread in threads]
+    begun_s, waited_s = time.monotonic(), sum(map(_wait_s, files))
     yield found
-    waited_s = _wait_s(PROC / "thread-self" / "schedstat") - waited_s
-    found.append(time.monotonic() - begun_s - waited_s)
+    found.append(time.monotonic() - begun_s - (sum(map(_wait_s, files)) - waited_s))
 
 
 def _waits_s(threads: Path) -> dict[str, float]:

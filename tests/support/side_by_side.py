@@ -98,6 +98,11 @@ class Grouping:
         self._told = folder / f"groups-{worker}.json"
         self._sessions = sessions
 
+    @pytest.hookimpl(trylast=True)  # the order is random by then
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """What starts hosts goes first: nobody waits for a long test at the end."""
+        items.sort(key=lambda item: "/e2e/" not in item.nodeid)
+
     @pytest.hookimpl(tryfirst=True)  # the controller goes on as soon as it has heard of all
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         found = {item.nodeid: self._group(item) for item in session.items}
