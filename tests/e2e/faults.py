@@ -85,7 +85,7 @@ def listed(spool: Path, home: Path) -> tuple[list[dict[str, Any]], list[str]]:
         env=clean_environment(home),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

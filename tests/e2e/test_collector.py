@@ -101,7 +101,7 @@ def jaeger_traces(jaeger: servers.JaegerServer) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for service in ("pixsim7-api", "pixsim7-worker"):
         query = {"service": service, "limit": 2000}
-        answer = httpx.get(f"{jaeger.url}/api/traces", params=query, trust_env=False, timeout=30)
+        answer = httpx.get(f"{jaeger.url}/api/traces", params=query, trust_env=False, timeout=300)
         found |= {trace["traceID"]: trace for trace in answer.json()["data"] or ()}
     return list(found.values())
 

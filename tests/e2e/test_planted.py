@@ -114,7 +114,7 @@ def _live(host: SmallHost, exported: Callable[[], bytes], module: str = "planted
     host.wait_ready()
     headers = {"authorization": "Bearer headersecret-012345", "cookie": "session=headersecret"}
     ids: list[tuple[str, str]] = []
-    with httpx.Client(base_url=host.url, headers=headers, timeout=30, trust_env=False) as http:
+    with httpx.Client(base_url=host.url, headers=headers, timeout=300, trust_env=False) as http:
         for word, end in ENDS.items():
             prompt = f"{PROMPT} {MAIL} {word}"
             config = {

@@ -213,5 +213,5 @@ def test_a_store_that_comes_back(
 
 
 def _answers(url: str) -> bool:
-    with Redis.from_url(url, socket_timeout=20) as client:  # pyright: ignore[reportUnknownMemberType]
+    with Redis.from_url(url, socket_timeout=300) as client:  # pyright: ignore[reportUnknownMemberType]
         return bool(client.ping())

@@ -58,7 +58,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Path]:
     env = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     who = ["-c", "user.name=nobody", "-c", "user.email=nobody"]
     for words in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "one"]):
-        subprocess.run(["git", *words], cwd=package.parent, env=env, check=True, timeout=20)
+        subprocess.run(["git", *words], cwd=package.parent, env=env, check=True, timeout=300)
     monkeypatch.syspath_prepend(package.parent)
     yield path
     for name in [name for name in sys.modules if name.partition(".")[0] == SHOP]:

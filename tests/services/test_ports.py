@@ -121,6 +121,8 @@ print(json.dumps([before, free_ports(5)]), flush=True)
 
 def test_a_forked_child_gets_other_ports_than_its_parent() -> None:
     command = [sys.executable, "-c", FORKS]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300
+    )
     (before, of_child), (_, of_parent) = map(json.loads, done.stdout.splitlines())
     assert not {*of_child} & {*before, *of_parent}

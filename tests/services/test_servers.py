@@ -74,7 +74,12 @@ def test_each_release_of_arq_is_the_one_that_is_imported(release: str, redis_rel
     command = [sys.executable, "-W", "error", "-c", program]
     path = {"PYTHONPATH": str(servers.find("arq") / release)}
     done = subprocess.run(
-        command, env={**os.environ, **path}, capture_output=True, text=True, timeout=60, check=False
+        command,
+        env={**os.environ, **path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.stdout.split() == [release, redis_release], done.stderr
 

@@ -43,7 +43,7 @@ def export(otlp_http: str, *spans: Span) -> None:
         made = traces.request(members[0])["resourceSpans"][0]
         made["scopeSpans"][0]["spans"] = [traces.encoded(span) for span in members]
         body["resourceSpans"].append(made)
-    httpx.post(otlp_http + PATH, json=body, timeout=60, trust_env=False).raise_for_status()
+    httpx.post(otlp_http + PATH, json=body, timeout=300, trust_env=False).raise_for_status()
 
 
 @contextmanager

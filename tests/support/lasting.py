@@ -73,6 +73,17 @@ def lasting(*asked: Ending) -> Generator[list[float]]:
     found.append(time.monotonic() - begun_s - (sum(map(_wait_s, files)) - waited_s))
 
 
+def stretch(programs: Sequence[Ending]) -> float:
+    """How many times as long as on a machine of their own these programs took for their work."""
+    runs_s = waits_s = 0.0
+    for program in programs:
+        with suppress(OSError):
+            for thread in (PROC / str(program.pid) / "task").iterdir():
+                runs_s += _told_s(thread / "schedstat", 0)
+                waits_s += _wait_s(thread / "schedstat")
+    return (runs_s + waits_s) / runs_s if runs_s else 1.0
+
+
 def _waits_s(threads: Path) -> dict[str, float]:
     with suppress(OSError):
         return {each.name: _wait_s(each / "schedstat") for each in threads.iterdir()}
@@ -80,7 +91,11 @@ def _waits_s(threads: Path) -> dict[str, float]:
 
 
 def _wait_s(schedstat: Path) -> float:
-    """The second of its numbers is the time on the run queue, in nanoseconds."""
+    return _told_s(schedstat, 1)
+
+
+def _told_s(schedstat: Path, place: int) -> float:
+    """Its numbers are the time on a CPU and on the run queue, in nanoseconds, and a count."""
     with suppress(OSError, ValueError, IndexError):
-        return int(schedstat.read_text(encoding="ascii").split()[1]) / 1e9
+        return int(schedstat.read_text(encoding="ascii").split()[place]) / 1e9
     return 0.0

@@ -57,7 +57,7 @@ def run(
         cwd=home,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         check=False,
     )
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-PATIENCE_S = 90.0
+PATIENCE_S = 180.0
 """So long is waited for what must come, on a machine that is busy; no test passes by it."""
 
 
