@@ -55,16 +55,18 @@ def two_spans(service: str = "try", **attributes: str) -> list[ReadableSpan]:
     return list(memory.get_finished_spans())
 
 
-def exporter_to(target: OtlpReceiver | servers.JaegerServer, protocol: str) -> SpanExporter:
-    """An exporter of the real SDK that gives up after two seconds."""
+def exporter_to(
+    target: OtlpReceiver | servers.JaegerServer, protocol: str, timeout_s: float
+) -> SpanExporter:
+    """An exporter of the real SDK."""
     if isinstance(target, OtlpReceiver):
         http, grpc = target.http_endpoint, target.grpc_endpoint
     else:
         http, grpc = target.otlp_http, target.otlp_grpc
     if protocol == "grpc":
-        return GrpcExporter(endpoint=grpc, insecure=True, timeout=2)
+        return GrpcExporter(endpoint=grpc, insecure=True, timeout=timeout_s)
     compression = Compression.Gzip if protocol == "http+gzip" else Compression.NoCompression
-    return HttpExporter(endpoint=f"{http}/v1/traces", timeout=2, compression=compression)
+    return HttpExporter(endpoint=f"{http}/v1/traces", timeout=timeout_s, compression=compression)
 
 
 @pytest.mark.service("arq")
@@ -104,9 +106,9 @@ def test_releases_of_arq_that_are_half_installed_are_not_there(tmp_path: Path) -
 
 @contextmanager
 def exporting(
-    target: OtlpReceiver | servers.JaegerServer, protocol: str
+    target: OtlpReceiver | servers.JaegerServer, protocol: str, timeout_s: float = PATIENCE_S
 ) -> Generator[Callable[[list[ReadableSpan]], SpanExportResult]]:
-    exporter = exporter_to(target, protocol)
+    exporter = exporter_to(target, protocol, timeout_s)
     try:
         yield exporter.export
     finally:
@@ -225,8 +227,8 @@ def test_the_receiver_keeps_every_span_as_a_plain_dict(
 def test_the_receiver_misbehaves_on_request(behaviour: Behaviour, protocol: str) -> None:
     threads = threading.active_count()
     with receiver() as misbehaving, exporting(misbehaving, protocol) as export:
-        with misbehaving.behaving(behaviour):
-            result = export(two_spans())
+        with exporting(misbehaving, protocol, 2) as soon, misbehaving.behaving(behaviour):
+            result = soon(two_spans())
         assert not misbehaving.spans()
         assert misbehaving.requests
         # Over HTTP the SDK looks at nothing but the status, which is good for nonsense too.
@@ -249,8 +251,8 @@ def test_the_receiver_is_a_program_too(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as program:
         assert program.stdout is not None
         ports = json.loads(program.stdout.readline())
-        http = HttpExporter(endpoint=f"http://127.0.0.1:{ports['http']}/v1/traces", timeout=2)
-        grpc = GrpcExporter(endpoint=f"127.0.0.1:{ports['grpc']}", insecure=True, timeout=2)
+        http = HttpExporter(endpoint=f"http://127.0.0.1:{ports['http']}/v1/traces", timeout=60)
+        grpc = GrpcExporter(endpoint=f"127.0.0.1:{ports['grpc']}", insecure=True, timeout=60)
         exporters: list[SpanExporter] = [http, grpc]
         for exporter in exporters:
             assert exporter.export(two_spans()) is SpanExportResult.SUCCESS

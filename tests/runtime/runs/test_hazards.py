@@ -94,7 +94,7 @@ def test_what_comes_while_a_span_is_on_its_way_has_it_written_again(make: Make) 
     ended(store)
     (first, done) = eventually(lambda: taken)[0]
     other.note(run(), events=(Event(Kind.PROVIDER_DONE, read_ns),), urgent=True)
-    assert other.flush(5)
+    assert other.flush(60)
     done(True)
     store.thread.hurry(0)
     (second, done) = eventually(lambda: len(taken) == 2 and taken)[1]
@@ -200,7 +200,7 @@ def test_a_record_of_a_later_version_is_left_to_those_who_can_read_it(
     member = f"7#1-{0xABC:032x}"
     client.zadd(KEY + "settling", {member: 1})
     store.note(run(), status="completed", urgent=True)
-    assert store.flush(5)
+    assert store.flush(60)
     assert client.hget(KEY + "run:7", "record") == "{}"
     assert store.misses("7")
     assert store.lost == 1
@@ -220,7 +220,7 @@ def test_an_end_is_told_though_redis_was_emptied_and_somebody_said_more(
     store.flush(5)
     client.flushall()
     other.note(run(), stage="queued", urgent=True)
-    assert other.flush(5)
+    assert other.flush(60)
     (span,) = eventually(lambda: exporter.named(names.RUN))
     assert attributes(span)[names.OUTCOME] == "failed"
     assert "store" in attributes(span)[names.INCOMPLETE]
@@ -297,5 +297,5 @@ def test_a_run_is_fetched_once_at_a_time(make: Make) -> None:
     for _ in range(50):
         store.runs.prefetch("7", fresh=True)
     assert len(store.thread._asked) <= 2
-    assert store.flush(5)
+    assert store.flush(60)
     assert not store.runs._fetching

@@ -116,8 +116,8 @@ async def test_a_late_answer_is_no_fault(
     saved(make(), run("7"), run("8"))
     store = make()
     gate, busy = threading.Event(), threading.Event()
-    store.thread.ask(lambda _client: busy.set() or gate.wait(5))
-    assert busy.wait(5)
+    store.thread.ask(lambda _client: busy.set() or gate.wait(60))
+    assert busy.wait(60)
     with monkeypatch.context() as patch:
         patch.setattr(module, "READ_TIMEOUT_S", 0.02)
         assert await store.runs.find("7") is None
