@@ -30,8 +30,8 @@ demo-second: $(FOR_DEMO) ## another, unlike host, served by a profile alone
 
 setup: $(FOR_WORK) ## only fills the environment, for the tests and checks
 
-test: $(FOR_WORK) ## all tests; without a server (`make services`) its tests are skipped
-	$(BIN)/python -m pytest $(ARGS)
+test: $(FOR_WORK) ## all tests, side by side; without a server (`make services`) its tests are skipped
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 check: $(FOR_WORK) ## ruff, pyright, import-linter
 	$(BIN)/ruff format --check

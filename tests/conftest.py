@@ -1,8 +1,8 @@
-"""Real services for every test, and the rule that CI leaves no test out.
+"""Real services for every test, in each of the processes that run tests side by side.
 
 A test that uses a `*_server` fixture gets the marker `service(name)` by itself; one that finds its
 service another way carries the marker. Without the service it is skipped with the reason, except
-under CI=true, where a skipped, expected-to-fail or deselected test fails the run.
+under CI=true, where `tests/support/left_out.py` fails the run for it.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
+from tests.support import left_out, side_by_side
 from tools import servers
 
 if TYPE_CHECKING:
@@ -25,6 +27,15 @@ FIXTURES = {
     "jaeger_server": "jaeger",
     "collector_server": "collector",
 }
+SHARED = ("sent",)
+"""Fixtures of the session that cost too much to be made in more than one process."""
+KEPT_LOGS = "gentrace_kept_logs"
+
+
+class Node(Protocol):
+    """A worker of pytest-xdist as its controller sees it."""
+
+    workeroutput: dict[str, Any]
 
 
 @pytest.fixture(scope="session")
@@ -85,8 +96,21 @@ def _or_skip() -> Generator[None]:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "service(name): needs this real server (tools/services.py)")
+    config.addinivalue_line("markers", "alone: runs while no other process runs a test")
     if os.environ.get("CI", "").lower() in ("true", "1"):
-        config.pluginmanager.register(NothingLeftOut())
+        config.pluginmanager.register(left_out.NothingLeftOut())
+    told = side_by_side.workers_input(config)
+    if told is not None:
+        folder = Path(told[side_by_side.FOLDER])
+        config.pluginmanager.register(side_by_side.Turns(folder))
+        config.pluginmanager.register(side_by_side.Grouping(folder, told["workerid"], SHARED))
+    else:
+        config.pluginmanager.register(side_by_side.Controller())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    return side_by_side.workers()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -96,6 +120,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         names: Sequence[str] = getattr(item, "fixturenames", ())
         for fixture in sorted(FIXTURES.keys() & set(names)):
             item.add_marker(pytest.mark.service(FIXTURES[fixture]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Node) -> None:
+    told: dict[str, Any] = getattr(node, "workeroutput", {})
+    servers.kept_logs.extend(map(Path, told.get(KEPT_LOGS, ())))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    told: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        told[KEPT_LOGS] = list(map(str, servers.kept_logs))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -108,44 +144,3 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("service"):
         with _or_skip():
             servers.find(marker.args[0])
-
-
-class NothingLeftOut:
-    """CI's rule: a run in which a test did not have to pass is a failed run."""
-
-    def __init__(self) -> None:
-        self._left_out: list[str] = []
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        expected: str | None = getattr(report, "wasxfail", None)
-        if expected is not None:
-            self._left_out.append(f"expected to fail: {report.nodeid} ({expected})")
-        elif report.skipped:
-            self._left_out.append(f"skipped: {report.nodeid} ({_reason(report)})")
-
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        if report.skipped:
-            self._left_out.append(f"skipped: {report.nodeid} ({_reason(report)})")
-
-    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        self._left_out.extend(f"deselected: {item.nodeid}" for item in items)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if self._left_out and session.exitstatus in (
-            pytest.ExitCode.OK,
-            pytest.ExitCode.NO_TESTS_COLLECTED,
-        ):
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self._left_out:
-            terminalreporter.section("CI leaves no test out", red=True)
-            for line in self._left_out:
-                terminalreporter.line(line)
-
-
-def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
-    """A skip's reason, which pytest keeps as (file, line, text)."""
-    told = report.longrepr
-    return told[2] if isinstance(told, tuple) else str(told)

@@ -58,7 +58,7 @@ def say(command: str, folder: Path, env: dict[str, str]) -> str:
         env=whole,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

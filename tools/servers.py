@@ -3,7 +3,7 @@
 
 A server is ready when its context is entered, is stopped by its pid at the end, and leaves its log
 behind when something failed. Where the executables come from is `tools/services.py`'s matter, their
-processes are `tools/running.py`'s.
+processes are `tools/running.py`'s, the ports `tools/ports.py`'s.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from tools.ports import HOST, free_ports
 from tools.running import Running, ServerFailed, User, spawn
 from tools.services import SERVICES
 
 if sys.platform != "win32":
     import pwd
 
-HOST = "127.0.0.1"
 COMMAND_S = 60
-STARTS = 3  # a port found free may be taken before the server has it: then it starts again
+STARTS = 3  # a stranger may take the port before the server has it: then it starts on another
 
 JAEGER_PORTS = (
     "query.grpc-server",
@@ -301,15 +301,6 @@ def collector(
                 log=log,
                 process=process,
             )
-
-
-def free_ports(count: int) -> list[int]:
-    """Different ports that nobody listened on a moment ago."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 @contextmanager

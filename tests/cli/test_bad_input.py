@@ -323,7 +323,7 @@ def test_where_the_output_goes(tmp_path: Path, line: str, code: int, said: str) 
             ["bash", "-o", "pipefail", "-c", line.format(question)],
             env={**os.environ, "GENTRACE_SOURCE": str(tmp_path), "PYTHONPATH": str(ROOT),
                  "XDG_CACHE_HOME": str(tmp_path / "cache")},
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         assert done.returncode == code, done.stderr
         assert said in done.stderr

@@ -29,7 +29,7 @@ def gentrace(tmp_path: Path) -> Run:
             [sys.executable, "-c", "from gentrace.cli import main; main()", *arguments],
             env={**kept, "GENTRACE_SPOOL": str(tmp_path / "spool"), "PYTHONPATH": str(ROOT),
                  "TZ": "UTC", **env},
-            cwd=tmp_path, capture_output=True, text=True, timeout=60,
+            cwd=tmp_path, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
 
     return run

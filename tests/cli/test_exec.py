@@ -25,7 +25,7 @@ def run(cwd: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[s
     return subprocess.run(
         [sys.executable, "-c", code, "exec", *arguments],
         env={**kept, "PYTHONPATH": str(ROOT), **env},
-        cwd=cwd, capture_output=True, text=True, timeout=60,
+        cwd=cwd, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
 
 

@@ -88,7 +88,7 @@ def gentrace(stored: Stored, tmp_path: Path) -> Callable[..., tuple[int, str, st
             [sys.executable, "-c", "from gentrace.cli import main; main()", *arguments,
              "--source", stored.places[kind]],
             env={**kept, "PYTHONPATH": str(ROOT), "TZ": "UTC", "NO_PROXY": "127.0.0.1", **env},
-            cwd=tmp_path, capture_output=True, text=True, timeout=60,
+            cwd=tmp_path, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
         assert "Traceback" not in done.stderr
         return done.returncode, done.stdout, done.stderr

@@ -68,7 +68,7 @@ def one_line_each(programs: Sequence[Program]) -> list[str]:
 def spooled_whole(spool: Path, generation_id: str, program: Program) -> None:
     """Wait until the spool has the generation's whole trace."""
     whole = reading.complete([generation_id], WHOLE)
-    program.wait_until(lambda: whole(reading.spooled(spool)), "is whole in the spool", 10)
+    program.wait_until(lambda: whole(reading.spooled(spool)), "is whole in the spool")
 
 
 def whole_in_the_spool(spool: Path, generation_id: str) -> None:
@@ -85,7 +85,7 @@ def listed(spool: Path, home: Path) -> tuple[list[dict[str, Any]], list[str]]:
         env=clean_environment(home),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -15,6 +15,7 @@ from gentrace.sources.otlp_files import OtlpFiles
 from tests.support import jaegers
 from tests.support.recording import recorder
 from tests.support.small_host import small_host
+from tests.support.waiting import PATIENCE_S
 from tools import servers
 from tools.servers import JaegerServer
 
@@ -68,7 +69,7 @@ def made(jaeger: JaegerServer, folder: Path, failed: Callable[[], bool]) -> Gene
         ids = _two_hundred(collector.otlp_http, file, failed)
         traces = {t.trace_id: t for t in OtlpFiles(file).traces().traces}
         with jaegers.reading(jaeger.url, only=SERVICES) as source:
-            end = time.monotonic() + 30
+            end = time.monotonic() + PATIENCE_S
             while {t.trace_id: len(t.spans) for t in source.traces().traces} != counts(traces):
                 assert time.monotonic() < end, "not all spans are in Jaeger"
                 time.sleep(0.2)
@@ -98,7 +99,7 @@ def _two_hundred(endpoint: str, file: Path, failed: Callable[[], bool]) -> list[
         ids = host.submit_all([{"prompt": f"number {n} {word}"} for n, word in enumerate(words)])
         host.submit("number 0 fine", request={"force_new": False})
         host.wait_status(ids[2], "failed")
-        through.wait_for(lambda spans: {ids[2]} <= ended(spans), 60)
+        through.wait_for(lambda spans: {ids[2]} <= ended(spans))
         host.act(ids[2], "retry")  # a run of its own, linked to the one before
-        through.wait_for(over, 200)
+        through.wait_for(over, 500)
     return ids

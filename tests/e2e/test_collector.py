@@ -17,6 +17,7 @@ from tests.support import collector_files
 from tests.support.otlp_receiver import OtlpReceiver, Span, receiver
 from tests.support.small_host import small_host
 from tests.support.unscrubbed import a_span, pairs, send
+from tests.support.waiting import PATIENCE_S
 from tools import servers
 
 pytestmark = [pytest.mark.service("collector"), pytest.mark.service("jaeger")]
@@ -70,7 +71,7 @@ def load(anything_failed: Callable[[], bool]) -> Generator[Load]:
             failed = next(g for g in ended if g["status"] == "failed")
             host.act(str(failed["id"]), "retry")  # a second run, linked to the first
             host.submit("a lighthouse 0", request={"force_new": False})
-            received.wait_for(lambda spans: len(runs_of(spans)) >= len(ids) + 1, 40)
+            received.wait_for(lambda spans: len(runs_of(spans)) >= len(ids) + 1)
         sent = collector_files.by_id([*received.spans(), *received.startups()])
         runs = runs_of(sent.values())
         want = Counter(str(run["generation.outcome"]) for run in runs)
@@ -100,7 +101,7 @@ def jaeger_traces(jaeger: servers.JaegerServer) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for service in ("pixsim7-api", "pixsim7-worker"):
         query = {"service": service, "limit": 2000}
-        answer = httpx.get(f"{jaeger.url}/api/traces", params=query, trust_env=False, timeout=30)
+        answer = httpx.get(f"{jaeger.url}/api/traces", params=query, trust_env=False, timeout=300)
         found |= {trace["traceID"]: trace for trace in answer.json()["data"] or ()}
     return list(found.values())
 
@@ -115,7 +116,7 @@ def in_jaeger(jaeger: servers.JaegerServer) -> set[tuple[str, str]]:
     return {each for trace in jaeger_traces(jaeger) for each in ids_of(trace)}
 
 
-def poll(holds: Callable[[], bool], timeout: float = 20, every_s: float = 0.1) -> None:
+def poll(holds: Callable[[], bool], timeout: float = PATIENCE_S, every_s: float = 0.1) -> None:
     """Ask until it holds."""
     end = time.monotonic() + timeout
     while not holds():

@@ -21,6 +21,7 @@ from gentrace.sources import processes
 from tests.e2e import reading
 from tests.e2e.test_collector import in_jaeger, poll
 from tests.support import collector_files
+from tests.support.lasting import lasting
 from tests.support.otlp_proxy import OtlpProxy, proxy
 from tests.support.programs import BIN
 from tests.support.small_host import FOLDER, SmallHost, small_host
@@ -52,7 +53,7 @@ class Load:
     spool: Path
     ids: list[str] = field(default_factory=list[str])
     took: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
-    """Of each request, when it was asked, and how long it took."""
+    """Of each request, when it was asked, and how long it took, without the wait for a CPU."""
 
     @contextmanager
     def submitting(self, count: int, pace_s: float) -> Generator[None]:
@@ -64,8 +65,9 @@ class Load:
                 for number in range(count):
                     begun = time.monotonic()
                     fate = FATES[number % len(FATES)]
-                    self.ids.append(self.host.submit(f"a lighthouse {number} {fate}"))
-                    self.took.append((begun, time.monotonic() - begun))
+                    with lasting(self.host.api) as took:
+                        self.ids.append(self.host.submit(f"a lighthouse {number} {fate}"))
+                    self.took.append((begun, took[0]))
                     time.sleep(max(0.0, begun + pace_s - time.monotonic()))
             except BaseException as exc:
                 failed.append(exc)
@@ -77,7 +79,7 @@ class Load:
         finally:
             thread.join()
         assert failed == []
-        poll(lambda: not self.missing_runs(), 80 + 2 * PAUSE_S, every_s=1)
+        poll(lambda: not self.missing_runs(), every_s=1)
 
     def missing_runs(self) -> list[str]:
         """The generations whose run's span is out nowhere yet."""
@@ -88,7 +90,7 @@ class Load:
     def wait_answered(self, more: int) -> None:
         """Until so many more spans were answered with success."""
         before = len(self.proxy.answered())
-        poll(lambda: len(self.proxy.answered()) >= before + more, 40)
+        poll(lambda: len(self.proxy.answered()) >= before + more)
 
     def answered(self) -> set[tuple[str, str]]:
         """Trace and span id of each span that was answered, but for the processes' own."""
@@ -132,7 +134,7 @@ def nothing_answered_is_lost(load: Load) -> None:
     """Each span that was answered with success is in Jaeger and in the file."""
     answered = load.answered()
     assert len(answered) > 100
-    poll(lambda: answered <= in_jaeger(load.jaeger), 40, every_s=1)
+    poll(lambda: answered <= in_jaeger(load.jaeger), every_s=1)
     kept = collector_files.by_id(collector_files.spans(load.collector.traces))
     assert answered <= kept.keys()
 
@@ -145,7 +147,6 @@ def nothing_is_lost_at_all(load: Load) -> None:
     assert missing == []
 
 
-@pytest.mark.timeout(240)
 def test_the_collector_killed_twice_under_load(
     anything_failed: Callable[[], bool], tmp_path: Path
 ) -> None:
@@ -158,7 +159,7 @@ def test_the_collector_killed_twice_under_load(
             load.collector.process.start()  # soon enough for who tries again
             load.wait_answered(300)
             load.collector.process.kill()
-            poll(lambda: bool(reading.spooled(load.spool)), 30)  # not soon enough
+            poll(lambda: bool(reading.spooled(load.spool)))  # not soon enough
             load.collector.process.start()
             load.wait_answered(50)
         said = [line for p in load.host.programs for line in p.said() if "tracing as" not in line]
@@ -172,18 +173,18 @@ def test_the_collector_killed_twice_under_load(
     assert [record.text("spans_lost") for record in records] == ["0"] * 2
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.alone  # of a few requests, the slowest is looked at
 def test_jaeger_pauses_and_the_host_does_not_notice(
     anything_failed: Callable[[], bool], tmp_path: Path
 ) -> None:
     with loaded(anything_failed, tmp_path) as load:
         # A pace that the host keeps up with: else its own backlog is what requests wait for.
         with load.submitting(60 + int(PAUSE_S / PACE_S), pace_s=PACE_S):
-            poll(lambda: len(load.took) >= 30, 40)
+            poll(lambda: len(load.took) >= 30)
             load.jaeger.process.pause()
             paused = time.monotonic()
             load.wait_answered(20)
-            poll(lambda: time.monotonic() >= paused + PAUSE_S, PAUSE_S + 1)
+            poll(lambda: time.monotonic() >= paused + PAUSE_S)
             load.jaeger.process.resume()
             resumed = time.monotonic()
         assert load.proxy.unanswered == 0
@@ -228,4 +229,4 @@ def test_what_waits_for_jaeger_outlives_the_collector(
             answer = httpx.get(f"{jaeger.url}/api/traces/{trace_id}", trust_env=False)
             return answer.is_success and len(answer.json()["data"][0]["spans"]) == 20
 
-        poll(arrived, 30)
+        poll(arrived)

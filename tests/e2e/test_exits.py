@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import signal
 import textwrap
-import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -19,8 +18,10 @@ from tests.e2e import reading
 from tests.e2e.faults import LONGER_S, WHOLE, listed, raised_elsewhere
 from tests.support import bad_endpoint as bad
 from tests.support.bad_endpoint import bad_endpoint
+from tests.support.lasting import Lasting
 from tests.support.programs import BIN, Program
 from tests.support.small_host import SmallHost, small_host
+from tests.support.waiting import eventually
 
 HOST = '''
     """The small host's API and worker, and what ends them."""
@@ -91,15 +92,12 @@ COMMANDS = {
 
 def ended(host: SmallHost, role: str, env: dict[str, str]) -> End:
     """Run that program until it ends by itself."""
-    begun = time.monotonic()
     program = host.start(f"ends-{role}", COMMANDS[role], env)
-    while program.alive:
-        assert time.monotonic() - begun < 40, program.text()
-        time.sleep(0.01)
-    took = time.monotonic() - begun
+    took = Lasting([program])
+    program.wait_until(took.over, "ends")
     lines = [line for line in program.text().splitlines() if not line.startswith("gentrace:")]
     last = re.sub(r'"timestamp": "[^"]*"', "", lines[-1]) if lines else ""
-    return End(program._process.returncode, took, program.said(), last)
+    return End(program._process.returncode, took.seconds[0], program.said(), last)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -124,19 +122,17 @@ def idle(worker: Program) -> None:
     """Wait until a poll has ended: ARQ's end is another one while a job runs."""
     ended = "\u2190 cron:poll_job_statuses"
     polls = worker.text().count(ended)
-    worker.wait_until(lambda: worker.text().count(ended) > polls, "has polled", 10)
+    worker.wait_until(lambda: worker.text().count(ended) > polls, "has polled")
 
 
-def gone(programs: Sequence[Program], begun: float) -> list[tuple[int | None, float]]:
-    """The exit codes, and the seconds that each took."""
-    found: dict[int, tuple[int | None, float]] = {}
-    while len(found) < len(programs):
-        assert time.monotonic() - begun < 30
-        for program in programs:
-            if not program.alive and program.pid not in found:
-                found[program.pid] = (program._process.returncode, time.monotonic() - begun)
-        time.sleep(0.005)
-    return [found[program.pid] for program in programs]
+def gone(programs: Sequence[Program], how: signal.Signals) -> list[tuple[int | None, float]]:
+    """Signal them; the exit codes, and the seconds that each took."""
+    took = Lasting(programs)
+    for program in programs:
+        program.send(how)
+    eventually(took.over)
+    codes = [program._process.returncode for program in programs]
+    return list(zip(codes, took.seconds, strict=True))
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGHUP])
@@ -155,10 +151,7 @@ def test_every_signal_means_what_it_did(
         try:
             assert host.run()["status"] == "completed"
             idle(programs[1])
-            begun = time.monotonic()
-            for program in programs:
-                program.send(how)
-            ends.append(gone(programs, begun))
+            ends.append(gone(programs, how))
         finally:
             for program in programs:
                 program.end_group()
@@ -180,7 +173,7 @@ def test_a_process_that_is_killed_loses_its_last_second_at_most(
     try:
         generation_id = str(host.run()["id"])
         whole = reading.complete([generation_id], WHOLE)
-        programs[0].wait_until(lambda: whole(reading.spooled(spool)), "is written", 5)
+        programs[0].wait_until(lambda: whole(reading.spooled(spool)), "is written")
     finally:
         for program in programs:
             program.send(signal.SIGKILL)
@@ -206,7 +199,7 @@ def test_a_worker_that_is_killed_at_work_leaves_a_readable_spool(
             "the account's span is in the spool",
         )
         worker.send(signal.SIGKILL)
-        worker.wait_until(lambda: not worker.alive, "is gone", 10)
+        worker.wait_until(lambda: not worker.alive, "is gone")
         spans = reading.spooled(host.spool)
         assert reading.complete([first], WHOLE)(spans)
         found, said = listed(host.spool, tmp_path)

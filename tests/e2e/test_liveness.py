@@ -16,8 +16,8 @@ from gentrace.analysis import liveness
 from gentrace.sources.live_store import LiveStore
 from tests.e2e.test_killed import SHORTENED, TIMES
 from tests.support.small_host import FOLDER, SmallHost, small_host
+from tests.support.waiting import PATIENCE_S
 
-WITHIN_S = 30.0
 ENV = {
     "GENTRACE": "1",
     "GENTRACE_TEST_TIMES": " ".join(f"{name}={value}" for name, value in TIMES.items()),
@@ -49,7 +49,7 @@ def told(host: SmallHost) -> Generator[Callable[[str, str], liveness.Now]]:
     store = LiveStore(host.redis.url, "pixsim7")
 
     def until(generation_id: str, verdict: str) -> liveness.Now:
-        end, seen, run = time.monotonic() + WITHIN_S, list[str](), store.run(generation_id)
+        end, seen, run = time.monotonic() + PATIENCE_S, list[str](), store.run(generation_id)
         while time.monotonic() < end:
             run = store.run(generation_id)
             if run is not None:

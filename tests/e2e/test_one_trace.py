@@ -12,6 +12,7 @@ import pytest
 from tests.e2e import reading
 from tests.support.otlp_receiver import OtlpReceiver, Span, receiver
 from tests.support.small_host import Generation, SmallHost, small_host
+from tests.support.waiting import PATIENCE_S
 from tools.servers import PostgresServer
 
 QUICK = {"STANDIN_SLOW_RENDER_S": "2.5"}
@@ -199,7 +200,7 @@ def mixed(count: int) -> list[tuple[dict[str, Any], str]]:
     return wanted
 
 
-def go(host: SmallHost, count: int, timeout: float) -> list[str]:
+def go(host: SmallHost, count: int, timeout: float = PATIENCE_S) -> list[str]:
     """Have them all made, ten at a time; returns their ids."""
     wanted = mixed(count)
     ids = host.submit_all([request for request, _ in wanted])
@@ -238,11 +239,10 @@ def test_a_dozen_generations_of_every_kind_are_a_dozen_traces(
     with receiver() as received:
         env = {**CROWD, "GENTRACE": "1", "OTEL_EXPORTER_OTLP_ENDPOINT": received.http_endpoint}
         with small_host(env, workers=2, failed=anything_failed) as host:
-            ids = go(host, 12, timeout=60)
+            ids = go(host, 12)
         check(ids, received)
 
 
-@pytest.mark.timeout(300)
 def test_a_hundred_generations_are_a_hundred_traces(
     postgres_server: PostgresServer, anything_failed: Callable[[], bool]
 ) -> None:
@@ -254,5 +254,5 @@ def test_a_hundred_generations_are_a_hundred_traces(
             "OTEL_EXPORTER_OTLP_ENDPOINT": received.http_endpoint,
         }
         with small_host(env, workers=2, failed=anything_failed) as host:
-            ids = go(host, 100, timeout=200)
+            ids = go(host, 100, timeout=500)
         check(ids, received)

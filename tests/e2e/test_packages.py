@@ -76,7 +76,7 @@ def test_the_wheel_has_the_switch_at_its_root(wheel: Path) -> None:
 
 def test_an_editable_install_has_it_too(tmp_path: Path) -> None:
     code = f"from hatchling.build import build_editable; print(build_editable({str(tmp_path)!r}))"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, check=True)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=300, check=True)
     (built,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(built) as archive:
         for name in (PTH, START):
@@ -145,7 +145,7 @@ def test_exec_gives_the_commands_exit_code_and_says_what_it_cannot_run(
             [str(installed / "gentrace"), "exec", *command],
             env=clean_environment(tmp_path),
             capture_output=True,
-            timeout=30,
+            timeout=300,
             check=False,
         ).returncode
 
@@ -161,7 +161,7 @@ def test_commands_that_need_more_say_what_to_install(installed: Path, tmp_path: 
         env=clean_environment(tmp_path),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=300,
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")

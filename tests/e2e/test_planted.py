@@ -22,6 +22,7 @@ import pytest
 from tests.support.otlp_receiver import receiver
 from tests.support.programs import BIN
 from tests.support.small_host import FOLDER, ROUTE, SmallHost, small_host
+from tests.support.waiting import PATIENCE_S
 from tools.servers import HOST
 
 OWN = Path(__file__).parent / "planted_host"
@@ -113,7 +114,7 @@ def _live(host: SmallHost, exported: Callable[[], bytes], module: str = "planted
     host.wait_ready()
     headers = {"authorization": "Bearer headersecret-012345", "cookie": "session=headersecret"}
     ids: list[tuple[str, str]] = []
-    with httpx.Client(base_url=host.url, headers=headers, timeout=30, trust_env=False) as http:
+    with httpx.Client(base_url=host.url, headers=headers, timeout=300, trust_env=False) as http:
         for word, end in ENDS.items():
             prompt = f"{PROMPT} {MAIL} {word}"
             config = {
@@ -131,7 +132,7 @@ def _live(host: SmallHost, exported: Callable[[], bytes], module: str = "planted
         http.get(f"/planted/{MAIL}?token=routesecret-012345")
     for generation_id, end in ids:
         host.wait_status(generation_id, end)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:  # until each run's span is out
         raw = exported() + b"".join(path.read_bytes() for path in host.spool.glob("runs-*"))
         if raw.count(b"generation.outcome") >= len(ids):

@@ -34,7 +34,7 @@ def pythons() -> Iterator[tuple[int, str]]:
 def _is(minor: int, path: str) -> bool:
     code = f"import sys, venv; sys.exit(sys.version_info[:2] != (3, {minor}))"
     try:
-        return subprocess.run([path, "-c", code], capture_output=True, timeout=30).returncode == 0
+        return subprocess.run([path, "-c", code], capture_output=True, timeout=300).returncode == 0
     except OSError:
         return False
 
@@ -59,11 +59,11 @@ def python(request: pytest.FixtureRequest, wheel: Path, tmp_path: Path) -> str:
     folder = tmp_path / "venv"
     env = clean_environment(tmp_path)
     make = [FOUND[request.param], "-m", "venv", "--without-pip", str(folder)]
-    subprocess.run(make, env=env, timeout=60, check=True)
+    subprocess.run(make, env=env, timeout=300, check=True)
     python = str(folder / BIN.name / "python")
     pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
     install = [*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
-    subprocess.run(install, env=env, timeout=60, check=True)
+    subprocess.run(install, env=env, timeout=300, check=True)
     return python
 
 

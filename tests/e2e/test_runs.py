@@ -26,9 +26,11 @@ from gentrace.runtime.runs.spans import WAITS
 from gentrace.sources import open_source
 from tests.e2e import reading, run_reading
 from tests.e2e.run_reading import RunSpan, Seen, links_of
+from tests.support.lasting import stretch
 from tests.support.otlp_receiver import Span
 from tests.support.programs import BIN, run
 from tests.support.small_host import FINAL, SmallHost, small_host
+from tests.support.waiting import PATIENCE_S
 
 POLL_S, RENDER_S, SLOW_RENDER_S, GRACE_S, WAIT_S = 1, 0.4, 1.5, 2.0, 1
 REQUEUE_AFTER_S = 3
@@ -177,6 +179,8 @@ class Day:
     runs: Mapping[str, list[RunSpan]]
     seen: Mapping[str, list[Seen]]
     listed: list[dict[str, Any]]
+    stretch: float
+    """How many times as long as alone on its machine the host took for its work."""
 
     def of(self, name: str) -> RunSpan:
         """The first run of that fate."""
@@ -209,7 +213,8 @@ def day(anything_failed: Callable[[], bool]) -> Generator[Day]:
         listed = read(host, "list", "--limit", "0")["generations"]
         spans = reading.spooled(host.spool)
         runs, seen = run_reading.run_spans(spans), run_reading.statuses(host)
-        yield Day(host, ids, fanned_out, answered, spans, runs, seen, listed)
+        slower = stretch([program for program in host.programs if program.alive])
+        yield Day(host, ids, fanned_out, answered, spans, runs, seen, listed, slower)
 
 
 FIRST: dict[str, Any] = {"prompt": "the same again", "request": {"force_new": False}}
@@ -237,7 +242,7 @@ def crowd(host: SmallHost) -> dict[str, str]:
     """Everything that happens with all in order; returns when all is over."""
     ids: dict[str, str] = {}
     for name, fate in DAY.items():
-        due = datetime.now(UTC) + timedelta(seconds=4)
+        due = datetime.now(UTC) + timedelta(seconds=8)
         more = {"scheduled_at": due.isoformat()} if name == "scheduled" else {}
         ids[name] = host.submit(**fate.asked, request=more)
         time.sleep(0.1)
@@ -265,7 +270,7 @@ def fan_out(host: SmallHost) -> list[str]:
     """Have the worker create some; returns their ids when they are over."""
     items = [{"generationType": "text_to_video", "prompt": f"fanned out {n}"} for n in range(2)]
     host.post("/api/v1/generation-chains/execute-fanout-ephemeral", {"items": items})
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE_S
     while len(found := made_as(host, "fanned out%")) < len(items):
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -358,7 +363,7 @@ def test_its_times_add_up_and_explain_it(day: Day, name: str) -> None:
     times = told.times
     assert sum(times.values()) == pytest.approx(told.duration_s, abs=1e-6)
     assert min(times.values()) >= 0
-    assert times[State.UNEXPLAINED] <= max(CLOSE_S, 0.02 * told.duration_s)
+    assert times[State.UNEXPLAINED] <= max(CLOSE_S * day.stretch, 0.02 * told.duration_s)
     for state, least_s in fate.spent.items():
         assert times[state] >= least_s, state
     assert {state: times[state] for state in fate.never} == dict.fromkeys(fate.never, 0)
@@ -380,11 +385,11 @@ def test_every_run_has_one_trace_and_one_span(day: Day) -> None:
 
 
 # -- what others saw -----------------------------------------------------------------------
-def agree(apart_s: Sequence[float]) -> None:
-    """Moments are close; on a machine that is busy, many are less so."""
+def agree(day: Day, apart_s: Sequence[float]) -> None:
+    """Moments are close; many are less so, and all are where the machine is busy."""
     found = sorted(round(each, 3) for each in apart_s)
-    assert found[len(found) // 4] <= CLOSE_S, found
-    assert found[-1] < 3, found
+    assert found[len(found) // 4] <= CLOSE_S * day.stretch, found
+    assert found[-1] < 3 * day.stretch, found
 
 
 def test_a_run_ends_when_the_database_says_so(day: Day) -> None:
@@ -396,7 +401,7 @@ def test_a_run_ends_when_the_database_says_so(day: Day) -> None:
         assert [told.get("outcome") for told in runs] == [each.status for each in last]
         ends += [told.end_s - each.at_s for told, each in zip(runs, last, strict=True)]
     assert min(ends) >= -CLOCK_S  # the trigger comes before the commit
-    agree(ends)
+    agree(day, ends)
 
 
 def test_its_submission_begins_when_the_database_says_that_it_is_processed(day: Day) -> None:
@@ -405,23 +410,24 @@ def test_its_submission_begins_when_the_database_says_that_it_is_processed(day: 
     assert len(begun) == len(seen)
     after = [at - before for at, before in zip(begun, sorted(seen), strict=True)]
     assert min(after) >= -CLOCK_S
-    agree(after)
+    agree(day, after)
 
 
 def test_jobs_begin_and_end_when_arq_says_so(day: Day) -> None:
     tries = [each for runs in run_reading.tries(day.host).values() for each in runs]
     kept = everything(day)
     agree(
+        day,
         run_reading.apart(
             [each.start_s for each in tries], run_reading.moments(kept, Kind.JOB_STARTED)
-        )
+        ),
     )
     ends = [
         at
         for kind in (Kind.JOB_OVER, Kind.JOB_FAILED, Kind.NO_CHANGE)
         for at in run_reading.moments(kept, kind)
     ]
-    agree(run_reading.apart(ends, [each.end_s for each in tries]))
+    agree(day, run_reading.apart(ends, [each.end_s for each in tries]))
 
 
 def test_the_provider_has_it_while_the_stand_in_says_so(day: Day) -> None:
@@ -431,12 +437,12 @@ def test_the_provider_has_it_while_the_stand_in_says_so(day: Day) -> None:
     assert len(begun) == len(asked)
     after = [at - before for at, before in zip(asked, begun, strict=True)]
     assert min(after) >= -CLOCK_S
-    assert max(after) < 1  # it writes a row of its own in between
-    agree(run_reading.apart(answered, asked))
+    assert max(after) < day.stretch  # it writes a row of its own in between
+    agree(day, run_reading.apart(answered, asked))
     done = run_reading.moments(kept, Kind.PROVIDER_DONE)
     polled = run_reading.polls(day.host)
     assert len(done) > 10
-    agree([max(0.0, each - POLL_S) for each in run_reading.apart(done, polled)])
+    agree(day, [max(0.0, each - POLL_S) for each in run_reading.apart(done, polled)])
 
 
 def test_a_provider_run_ends_within_a_poll_of_the_render(day: Day) -> None:
@@ -452,7 +458,7 @@ def test_a_provider_run_ends_within_a_poll_of_the_render(day: Day) -> None:
         waited_s = (waits[0]["end_ns"] - waits[0]["start_ns"]) / 1e9
         late.append(waited_s - (SLOW_RENDER_S if generation_id in slow else RENDER_S))
     assert len(late) >= 8
-    agree([max(0.0, each - POLL_S) for each in late])
+    agree(day, [max(0.0, each - POLL_S) for each in late])
 
 
 def executes(day: Day) -> list[float]:

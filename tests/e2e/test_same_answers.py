@@ -25,11 +25,7 @@ from gentrace.sources.jaeger.client import Client
 from tests.e2e import many
 from tools.servers import JaegerServer
 
-pytestmark = [
-    pytest.mark.service("collector"),
-    pytest.mark.service("jaeger"),
-    pytest.mark.timeout(300),
-]
+pytestmark = [pytest.mark.service("collector"), pytest.mark.service("jaeger")]
 
 Ask = Callable[..., tuple[Any, str]]
 _OF_ONE_SOURCE = {"link", "links", "notes"}

@@ -17,6 +17,7 @@ from gentrace.runtime.runs.record import Record
 from tests.e2e import reading
 from tests.support.otlp_receiver import Span
 from tests.support.small_host import ROUTE, small_host
+from tests.support.waiting import PATIENCE_S
 
 RATIO = {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.5"}
 PARENT_RATIO = {**RATIO, "OTEL_TRACES_SAMPLER": "parentbased_traceidratio"}
@@ -63,7 +64,7 @@ def some_generations(
                 found = {i: Record.load(str(client.hget(key, "record"))) for i, key in keys.items()}
                 return {i: record for i, record in found.items() if record and record.written}
 
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + PATIENCE_S
             while len(records := read()) < len(ids):
                 assert time.monotonic() < deadline, records
                 time.sleep(0.05)

@@ -123,7 +123,7 @@ def test_a_disk_that_is_full_and_has_room_again(
             fill(each)
         lost = host.run()
         for program in programs:
-            program.wait_until(lambda program=program: len(program.said()) == 2, "says so", 10)
+            program.wait_until(lambda program=program: len(program.said()) == 2, "says so")
         for each in disks:
             (each / "filler").unlink()
         after = str(host.run()["id"])
@@ -148,7 +148,7 @@ def wait_whole(programs: Sequence[Program], disks: Sequence[Path], generation_id
     """Wait until the spools together have the generation's whole trace."""
     whole = reading.complete([generation_id], WHOLE)
     programs[0].wait_until(
-        lambda: whole([span for each in disks for span in reading.spooled(each)]), "is whole", 10
+        lambda: whole([span for each in disks for span in reading.spooled(each)]), "is whole"
     )
 
 
@@ -167,7 +167,7 @@ def only_small_files(host: SmallHost, tmp_path: Path) -> None:
     limited = [sys.executable, "-c", SMALL_FILES, "6000", sys.executable, *UVICORN]
     with host.running(env, api=limited, worker=None) as programs:
         ids = [host.submit(f"number {number}") for number in range(4)]
-        programs[0].wait_until(lambda: len(programs[0].said()) == 2, "says so", 10)
+        programs[0].wait_until(lambda: len(programs[0].said()) == 2, "says so")
         assert [host.generation(i)["status"] for i in ids] == ["pending"] * 4
     (line,) = one_line_each(programs)
     assert f"cannot be written ({os.strerror(errno.EFBIG)})" in line
@@ -187,7 +187,7 @@ def test_what_was_lost_is_in_the_record(host: SmallHost, tmp_path: Path) -> None
     with host.running({"GENTRACE": "1", "GENTRACE_SPOOL": str(spool)}) as programs:
         assert host.run()["status"] == "completed"
         for program in programs:
-            program.wait_until(lambda program=program: len(program.said()) == 2, "says so", 10)
+            program.wait_until(lambda program=program: len(program.said()) == 2, "says so")
         way.unlink()
         spooled_whole(spool, str(host.run()["id"]), programs[0])
     assert len(one_line_each(programs)) == 2

@@ -68,7 +68,7 @@ def without_pth(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Mapping[
     subprocess.run(
         [sys.executable, "-m", "venv", "--without-pip", str(home / "venv")],
         env=clean_environment(home),
-        timeout=60,
+        timeout=300,
         check=True,
     )
     libraries = [str(FOLDER), str(home / "lib"), sysconfig.get_paths()["purelib"]]

@@ -34,7 +34,7 @@ def git(tmp_path: Path) -> Git:
             env=env,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=300,
             check=True,
         )
         return done.stdout.strip()

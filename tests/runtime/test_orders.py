@@ -23,7 +23,7 @@ IN_THE_MIDDLE = [
 """Where in the host's import which step is taken."""
 
 PROGRAM = """
-    import atexit, gc, os, sys, threading, warnings
+    import atexit, gc, os, sys, threading, time, warnings
 
     handlers, at_exit, at_fork = (atexit.register, atexit.unregister), [], []
 
@@ -103,7 +103,9 @@ PROGRAM = """
             assert len(at_fork) <= 1
             if self.hooked:
                 return self.look_at_hooked() if self.whole else None
-            now = surroundings()
+            end = time.monotonic() + 60  # our threads go within their time, or a little later
+            while (now := surroundings()) != START and time.monotonic() < end:
+                time.sleep(0.01)
             assert now == START, [(k, START[k], now[k]) for k in now if now[k] != START[k]]
             assert held_names() == []
             self.look_at_libraries()

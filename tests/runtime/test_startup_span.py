@@ -22,6 +22,7 @@ from gentrace.runtime.session import Session
 from tests.runtime.conftest import Swallowed
 from tests.support.fresh import run
 from tests.support.host import MemoryExporter, attributes
+from tests.support.waiting import PATIENCE_S
 
 SHOP = "shop_of_startup"
 PROFILE = f"""
@@ -57,7 +58,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Path]:
     env = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     who = ["-c", "user.name=nobody", "-c", "user.email=nobody"]
     for words in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "one"]):
-        subprocess.run(["git", *words], cwd=package.parent, env=env, check=True, timeout=20)
+        subprocess.run(["git", *words], cwd=package.parent, env=env, check=True, timeout=300)
     monkeypatch.syspath_prepend(package.parent)
     yield path
     for name in [name for name in sys.modules if name.partition(".")[0] == SHOP]:
@@ -88,7 +89,7 @@ def told(folder: Path) -> Generator[tuple[Session, Callable[[], list[ReadableSpa
 
 
 def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < end, "it did not come true in time"
         time.sleep(0.005)

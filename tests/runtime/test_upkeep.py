@@ -155,7 +155,7 @@ def test_what_is_handed_on_is_noted_in_the_same_step(process: Process, client: A
     run = Run("7", parent.get_span_context())
     process.upkeep.open.began(parent, run)
     process.engine.store.note(run, urgent=True)
-    assert process.engine.store.flush(5)
+    assert process.engine.store.flush(60)
     assert [each.name for each in open_of(client).values()] == ["enqueue"]
 
 

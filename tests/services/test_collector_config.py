@@ -29,7 +29,7 @@ def validate(config: Path) -> subprocess.CompletedProcess[str]:
     """What the Collector says of a configuration."""
     command = [str(servers.find("collector")), "validate", f"--config={config}"]
     return subprocess.run(
-        command, cwd=config.parent, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=config.parent, capture_output=True, text=True, timeout=300, check=False
     )
 
 

@@ -14,6 +14,7 @@ import pytest
 from tests.support import collector_files
 from tests.support.otlp_receiver import Span
 from tests.support.unscrubbed import PROMPT, a_span, pairs, send
+from tests.support.waiting import PATIENCE_S
 from tools.servers import CollectorServer, JaegerServer
 
 FOREIGN = "雨中的灯塔"
@@ -49,7 +50,7 @@ def kept(collector: CollectorServer, trace_id: str, wanted: int) -> list[Span]:
     return found
 
 
-def poll(ask: Callable[[], Any], timeout: float = 20) -> Any:
+def poll(ask: Callable[[], Any], timeout: float = PATIENCE_S) -> Any:
     """Ask until the answer is not empty."""
     end = time.monotonic() + timeout
     while not (answer := ask()):

@@ -1,4 +1,4 @@
-"""Each real service starts, answers and goes; and CI notices a test that did not have to pass."""
+"""Each real service starts, answers and goes."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import Link, SpanKind, StatusCode
 
 from tests.support.otlp_receiver import Behaviour, OtlpReceiver, read_spans, receiver
+from tests.support.waiting import PATIENCE_S
 from tools import arq_releases, servers
 from tools.services import CannotInstall, no_daemon_starts
 
@@ -54,16 +55,18 @@ def two_spans(service: str = "try", **attributes: str) -> list[ReadableSpan]:
     return list(memory.get_finished_spans())
 
 
-def exporter_to(target: OtlpReceiver | servers.JaegerServer, protocol: str) -> SpanExporter:
-    """An exporter of the real SDK that gives up after two seconds."""
+def exporter_to(
+    target: OtlpReceiver | servers.JaegerServer, protocol: str, timeout_s: float
+) -> SpanExporter:
+    """An exporter of the real SDK."""
     if isinstance(target, OtlpReceiver):
         http, grpc = target.http_endpoint, target.grpc_endpoint
     else:
         http, grpc = target.otlp_http, target.otlp_grpc
     if protocol == "grpc":
-        return GrpcExporter(endpoint=grpc, insecure=True, timeout=2)
+        return GrpcExporter(endpoint=grpc, insecure=True, timeout=timeout_s)
     compression = Compression.Gzip if protocol == "http+gzip" else Compression.NoCompression
-    return HttpExporter(endpoint=f"{http}/v1/traces", timeout=2, compression=compression)
+    return HttpExporter(endpoint=f"{http}/v1/traces", timeout=timeout_s, compression=compression)
 
 
 @pytest.mark.service("arq")
@@ -73,7 +76,12 @@ def test_each_release_of_arq_is_the_one_that_is_imported(release: str, redis_rel
     command = [sys.executable, "-W", "error", "-c", program]
     path = {"PYTHONPATH": str(servers.find("arq") / release)}
     done = subprocess.run(
-        command, env={**os.environ, **path}, capture_output=True, text=True, timeout=60, check=False
+        command,
+        env={**os.environ, **path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.stdout.split() == [release, redis_release], done.stderr
 
@@ -98,9 +106,9 @@ def test_releases_of_arq_that_are_half_installed_are_not_there(tmp_path: Path) -
 
 @contextmanager
 def exporting(
-    target: OtlpReceiver | servers.JaegerServer, protocol: str
+    target: OtlpReceiver | servers.JaegerServer, protocol: str, timeout_s: float = PATIENCE_S
 ) -> Generator[Callable[[list[ReadableSpan]], SpanExportResult]]:
-    exporter = exporter_to(target, protocol)
+    exporter = exporter_to(target, protocol, timeout_s)
     try:
         yield exporter.export
     finally:
@@ -117,7 +125,7 @@ def get_json(url: str, **query: str) -> Any:
             return None
 
 
-def poll(ask: Callable[[], Any], timeout: float = 10.0) -> Any:
+def poll(ask: Callable[[], Any], timeout: float = PATIENCE_S) -> Any:
     """Asks until the answer is not empty."""
     end = time.monotonic() + timeout
     while not (answer := ask()):
@@ -219,8 +227,8 @@ def test_the_receiver_keeps_every_span_as_a_plain_dict(
 def test_the_receiver_misbehaves_on_request(behaviour: Behaviour, protocol: str) -> None:
     threads = threading.active_count()
     with receiver() as misbehaving, exporting(misbehaving, protocol) as export:
-        with misbehaving.behaving(behaviour):
-            result = export(two_spans())
+        with exporting(misbehaving, protocol, 2) as soon, misbehaving.behaving(behaviour):
+            result = soon(two_spans())
         assert not misbehaving.spans()
         assert misbehaving.requests
         # Over HTTP the SDK looks at nothing but the status, which is good for nonsense too.
@@ -243,15 +251,15 @@ def test_the_receiver_is_a_program_too(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as program:
         assert program.stdout is not None
         ports = json.loads(program.stdout.readline())
-        http = HttpExporter(endpoint=f"http://127.0.0.1:{ports['http']}/v1/traces", timeout=2)
-        grpc = GrpcExporter(endpoint=f"127.0.0.1:{ports['grpc']}", insecure=True, timeout=2)
+        http = HttpExporter(endpoint=f"http://127.0.0.1:{ports['http']}/v1/traces", timeout=60)
+        grpc = GrpcExporter(endpoint=f"127.0.0.1:{ports['grpc']}", insecure=True, timeout=60)
         exporters: list[SpanExporter] = [http, grpc]
         for exporter in exporters:
             assert exporter.export(two_spans()) is SpanExportResult.SUCCESS
             exporter.shutdown()
         assert [span["name"] for span in read_spans(out)] == ["child", "parent"] * 2
         program.terminate()
-        assert program.wait(10) == 0
+        assert program.wait(PATIENCE_S) == 0
 
 
 def test_a_server_that_cannot_start_says_why_and_keeps_its_log(
@@ -268,11 +276,6 @@ def test_a_server_that_cannot_start_says_why_and_keeps_its_log(
         pass
     (kept,) = servers.kept_logs
     assert "unknown option" in (kept / "redis.log").read_text()
-
-
-def test_the_summary_names_the_logs_of_a_failed_run(tmp_path: Path) -> None:
-    run = run_pytest(tmp_path, "def test_it(redis_server): assert 0", TMPDIR=str(tmp_path))
-    assert f"server log kept: {tmp_path / 'gentrace-redis-'}" in run.stdout
 
 
 @pytest.mark.parametrize("before", ["#!/bin/sh\nexit 0\n", None])
@@ -295,50 +298,3 @@ def test_an_installation_starts_no_daemon_and_restores_the_policy(
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == (
         [("policy-rc.d", before)] if before else []
     )
-
-
-LEFT_OUT = {
-    "skipped:": "def test_it(): pytest.skip('no such thing')",
-    "skipped: test_sample.py": "pytest.skip('none', allow_module_level=True)",
-    "expected to fail:": "@pytest.mark.xfail\ndef test_it(): assert False",
-    "expected to fail: test_sample.py": "@pytest.mark.xfail\ndef test_it(): pass",
-    "deselected: test_sample.py::test_unwanted": "def test_unwanted(): pass",
-}
-
-
-def run_pytest(folder: Path, test: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs a small test file in a pytest of its own, under this suite's rules."""
-    (folder / "test_sample.py").write_text(f"import pytest\n{test}\n")
-    (folder / "test_good.py").write_text("def test_good(): pass\n")
-    options = ["-p", "tests.conftest", "-p", "no:cacheprovider", "-k", "not unwanted"]
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *options, f"--rootdir={folder}", str(folder)],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-@pytest.mark.parametrize(("said", "test"), LEFT_OUT.items())
-def test_ci_fails_when_a_test_did_not_have_to_pass(tmp_path: Path, said: str, test: str) -> None:
-    run = run_pytest(tmp_path, test, CI="true")
-    assert run.returncode == 1, run.stdout
-    assert said in run.stdout.partition("CI leaves no test out")[2]
-
-
-def test_outside_ci_tests_may_be_left_out(tmp_path: Path) -> None:
-    assert run_pytest(tmp_path, LEFT_OUT["skipped:"], CI="").returncode == 0
-
-
-def test_ci_is_content_when_all_pass(tmp_path: Path) -> None:
-    assert run_pytest(tmp_path, "def test_it(): pass", CI="true").returncode == 0
-
-
-def test_without_its_service_a_test_skips_with_the_reason(tmp_path: Path) -> None:
-    test = "def test_it(jaeger_server): pass"
-    run = run_pytest(tmp_path, test, CI="true", GENTRACE_SERVICES_CACHE=str(tmp_path))
-    assert run.returncode == 1
-    assert "no jaeger here: install Go" in run.stdout

@@ -239,7 +239,7 @@ def test_processes_that_update_it_at_once(folder: Path, cache: Path) -> None:
     seen: list[int] = []
     for number in range(24):
         put(folder / "spans.jsonl", *lines(a_run(20 + number)))
-        seen.append(results.get(timeout=60))
+        seen.append(results.get(timeout=300))
     for reader in readers:
         reader.join(60)
         assert reader.exitcode == 0

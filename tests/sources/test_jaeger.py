@@ -17,6 +17,7 @@ from gentrace.sources.jaeger.api import Api
 from tests.core import traces
 from tests.core.traces import MS, Tracer
 from tests.support import jaegers
+from tests.support.waiting import PATIENCE_S
 from tools.servers import JaegerServer
 
 NOW = time.time_ns() // 10**9 * 10**9
@@ -94,7 +95,7 @@ def test_api_v1_alone_gives_the_same_but_for_nanoseconds(
 def test_spans_that_came_twice_count_once_and_that_is_said(jaeger_server: JaegerServer) -> None:
     sent = made_for("twice", traces.failed("tw", "twice/1", NOW - MINUTE))
     stored(jaeger_server, stored(jaeger_server, sent))
-    end = time.monotonic() + jaegers.FOUND_S
+    end = time.monotonic() + PATIENCE_S
     while True:
         with jaegers.reading(jaeger_server.url, only="twice") as source:
             (trace,) = source.by_generation("twice/1").traces

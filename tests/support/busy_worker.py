@@ -106,7 +106,7 @@ class Jobs:
             assert job is not None
             sent.append(job)
         for number, job in enumerate(sent):
-            assert await job.result(timeout=60, poll_delay=0.05) == number
+            assert await job.result(timeout=300, poll_delay=0.05) == number
 
     async def open(self) -> Open:
         """What the worker has open when it has nothing to do."""
@@ -114,7 +114,7 @@ class Jobs:
         for _ in range(LOOKS):
             job = await self._pool.enqueue_job("count_open")
             assert job is not None
-            seen.append(await job.result(timeout=60, poll_delay=0.05))
+            seen.append(await job.result(timeout=300, poll_delay=0.05))
             await asyncio.sleep(0.2)
         return Open(*(min(each) for each in zip(*seen, strict=True)))
 

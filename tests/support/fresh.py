@@ -102,7 +102,7 @@ def run(program: str, folder: Path, **environment: str) -> subprocess.CompletedP
     text = textwrap.dedent(OBJECTS) + textwrap.dedent(program)
     done = subprocess.run(
         [sys.executable, "-W", "error::ResourceWarning", "-c", text],
-        capture_output=True, text=True, timeout=60, env=given, check=False, cwd=folder,
+        capture_output=True, text=True, timeout=300, env=given, check=False, cwd=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done

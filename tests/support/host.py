@@ -32,6 +32,7 @@ import gentrace
 from gentrace.core import names
 from gentrace.runtime import context, startup
 from gentrace.runtime.session import Session
+from tests.support.waiting import PATIENCE_S
 from tools.servers import HOST, RedisServer, free_ports
 
 FOLDER = Path(__file__).parents[2] / "examples" / "small_host"
@@ -121,7 +122,7 @@ class SmallHost:
     def elsewhere(self) -> None:
         """From here on it is as in another process: nothing is remembered, the store knows all."""
         store = self.session.engine.store
-        store.flush(2)
+        store.flush(PATIENCE_S)
         store.runs._asked.clear()
         context.forget_all()
 
@@ -148,8 +149,8 @@ class SmallHost:
 
     def spans(self) -> list[ReadableSpan]:
         """What has ended so far, scrubbed, by start; but for runs and the process's own span."""
-        assert self.session.engine.store.flush(5)
-        assert self.session.pipeline.force_flush(5000)
+        assert self.session.engine.store.flush(PATIENCE_S)
+        assert self.session.pipeline.force_flush(int(PATIENCE_S * 1000))
         apart = (names.STARTUP, names.RUN)
         spans = [span for span in self.exporter.spans if span.name not in apart]
         return sorted(spans, key=lambda span: span.start_time or 0)
@@ -172,7 +173,7 @@ class SmallHost:
 async def run(worker: Any) -> None:
     """Runs a burst worker to its end and closes it."""
     try:
-        await asyncio.wait_for(worker.async_run(), 20)
+        await asyncio.wait_for(worker.async_run(), PATIENCE_S)
     finally:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # arq closes redis-py's old way
@@ -184,7 +185,7 @@ def attributes(span: ReadableSpan) -> dict[str, Any]:
     return dict(span.attributes or {})
 
 
-async def until(condition: Callable[[], Any], timeout_s: float = 5.0) -> None:
+async def until(condition: Callable[[], Any], timeout_s: float = PATIENCE_S) -> None:
     """Waits, polling, for a condition that somebody else makes true."""
     end = time.monotonic() + timeout_s
     while not condition():
@@ -234,7 +235,7 @@ def _standin() -> Generator[tuple[ModuleType, str]]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name="provider-standin", daemon=True)
     thread.start()
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE_S
     while not server.started:
         assert thread.is_alive(), "the provider's stand-in did not start"
         assert time.monotonic() < end, "the provider's stand-in did not start"

@@ -16,8 +16,8 @@ from gentrace.core.spans import Span
 from gentrace.sources.jaeger import Jaeger
 from tests.core import traces
 from tests.support.otlp_receiver import PATH
+from tests.support.waiting import PATIENCE_S
 
-FOUND_S = 20
 _IDS = ("traceId", "spanId", "parentSpanId")
 
 
@@ -43,7 +43,7 @@ def export(otlp_http: str, *spans: Span) -> None:
         made = traces.request(members[0])["resourceSpans"][0]
         made["scopeSpans"][0]["spans"] = [traces.encoded(span) for span in members]
         body["resourceSpans"].append(made)
-    httpx.post(otlp_http + PATH, json=body, timeout=60, trust_env=False).raise_for_status()
+    httpx.post(otlp_http + PATH, json=body, timeout=300, trust_env=False).raise_for_status()
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def wait_for(url: str, spans: Iterable[Span]) -> None:
     wanted: dict[str, set[str]] = {}
     for span in spans:
         wanted.setdefault(span.trace_id, set()).add(span.span_id)
-    end = time.monotonic() + FOUND_S
+    end = time.monotonic() + PATIENCE_S
     with reading(url) as source:
         while wanted:
             trace_id, ids = next(iter(wanted.items()))

@@ -36,6 +36,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from gentrace.core.names import STARTUP
+from tests.support.waiting import PATIENCE_S
 
 HOST = "127.0.0.1"
 PATH = "/v1/traces"
@@ -132,7 +133,7 @@ class OtlpReceiver:
             self.requests = 0
 
     def wait_for(
-        self, predicate: Callable[[list[Span]], bool], timeout: float = 10.0
+        self, predicate: Callable[[list[Span]], bool], timeout: float = PATIENCE_S
     ) -> list[Span]:
         """Waits until the predicate holds for all spans so far; returns them, or TimeoutError."""
         with self._changed:

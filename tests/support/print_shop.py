@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from tests.support.programs import BIN, ROOT, Program, clean_environment, stop_together
+from tests.support.waiting import PATIENCE_S
 from tools import servers
 
 FOLDER = ROOT / "examples" / "print_shop"
@@ -45,7 +46,7 @@ class PrintShop:
         )
         self.programs: list[Program] = []
         url = f"http://{servers.HOST}:{self._port}"
-        self._http = httpx.Client(base_url=url, timeout=30, trust_env=False)
+        self._http = httpx.Client(base_url=url, timeout=PATIENCE_S, trust_env=False)
 
     def _start(self, name: str, *command: str) -> Program:
         log = self.folder / f"{name}-{len(self.programs)}.log"
@@ -93,7 +94,7 @@ class PrintShop:
         """Take it back, while nobody prints it."""
         return bool(self._http.delete(f"/orders/{order_no}").json()["withdrawn"])
 
-    def wait_over(self, orders: Iterable[str], timeout: float = 60) -> list[str]:
+    def wait_over(self, orders: Iterable[str], timeout: float = PATIENCE_S) -> list[str]:
         """Wait until all are over; returns how each ended."""
         wanted, end = list(orders), time.monotonic() + timeout
         while True:

@@ -15,11 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from tests.support.lasting import Lasting
+from tests.support.waiting import PATIENCE_S
 from tools.running import die_with_us
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-READY_S, STOP_S = 45, 30
 _KEPT = ("LANG", "LC_ALL", "TMPDIR", "TEMP", "SYSTEMROOT", "LD_LIBRARY_PATH")
 
 
@@ -56,7 +57,7 @@ def run(
         cwd=home,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         check=False,
     )
 
@@ -101,7 +102,7 @@ class Program:
         """What gentrace said in it so far."""
         return [line for line in self.text().splitlines() if line.startswith("gentrace:")]
 
-    def wait_until(self, holds: Callable[[], bool], what: str, timeout: float = READY_S) -> None:
+    def wait_until(self, holds: Callable[[], bool], what: str, timeout: float = PATIENCE_S) -> None:
         """Poll until that holds.
 
         Raises:
@@ -120,7 +121,7 @@ class Program:
         last = "\n".join(self.text().splitlines()[-30:])
         raise ProgramFailed(f"{self.name}: {what}: {state}\n{last}")
 
-    def wait_for(self, text: str, timeout: float = READY_S) -> None:
+    def wait_for(self, text: str, timeout: float = PATIENCE_S) -> None:
         """Poll until it has printed that."""
         self.wait_until(lambda: text in self.text(), f"prints {text!r}", timeout)
 
@@ -129,7 +130,7 @@ class Program:
         if self.alive:
             self._process.send_signal(how)
 
-    def stop(self, how: signal.Signals = signal.SIGTERM, timeout: float = STOP_S) -> float:
+    def stop(self, how: signal.Signals = signal.SIGTERM, timeout: float = PATIENCE_S) -> float:
         """Signal the program, wait for its end and return the seconds that it took.
 
         Raises:
@@ -141,28 +142,25 @@ class Program:
         """Kill whatever is left of the program and its children."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait(STOP_S)
+        self._process.wait(PATIENCE_S)
 
 
 def stop_together(
     programs: Sequence[Program],
     how: signal.Signals = signal.SIGTERM,
-    timeout: float = STOP_S,
+    timeout: float = PATIENCE_S,
 ) -> list[float]:
-    """Signal all, wait for their ends and return the seconds that each took.
+    """Signal all, wait for their ends and return the seconds that each took, as `Lasting` counts.
 
     Raises:
         ProgramFailed: one had to be killed.
     """
-    started = time.monotonic()
-    took: dict[int, float] = {}
+    took = Lasting(programs)
+    end = time.monotonic() + timeout
     try:
         for program in programs:
             program.send(how)
-        while len(took) < len(programs) and time.monotonic() - started < timeout:
-            for program in programs:
-                if program.pid not in took and not program.alive:
-                    took[program.pid] = time.monotonic() - started
+        while not took.over() and time.monotonic() < end:
             time.sleep(0.005)
     finally:
         late = [program.name for program in programs if program.alive]
@@ -170,4 +168,4 @@ def stop_together(
             program.end_group()
     if late:
         raise ProgramFailed(f"did not end within {timeout} s: {', '.join(late)}")
-    return [took[program.pid] for program in programs]
+    return took.seconds

@@ -32,7 +32,7 @@ class Recorder(OtlpReceiver):
     """
 
     def __init__(self, to: str, file: Path) -> None:
-        self._to = httpx.Client(base_url=to, timeout=30, trust_env=False)
+        self._to = httpx.Client(base_url=to, timeout=300, trust_env=False)
         self._file, self._bodies, self._adding = file, list[bytes](), threading.Lock()
         super().__init__()
 

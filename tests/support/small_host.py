@@ -18,6 +18,7 @@ import httpx
 from redis import Redis
 
 from tests.support.programs import BIN, ROOT, Program, clean_environment, stop_together
+from tests.support.waiting import PATIENCE_S
 from tools import servers
 
 FOLDER = ROOT / "examples" / "small_host"
@@ -73,7 +74,7 @@ class SmallHost:
             },
         )
         self.programs: list[Program] = []
-        self._http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+        self._http = httpx.Client(base_url=self.url, timeout=PATIENCE_S, trust_env=False)
 
     def _last(self, name: str) -> list[Program]:
         return [program for program in self.programs if program.name == name and program.alive]
@@ -200,7 +201,7 @@ class SmallHost:
         return answer.json()
 
     def wait_status(
-        self, generation_id: str, status: str, timeout: float = 60, key: str = "status"
+        self, generation_id: str, status: str, timeout: float = PATIENCE_S, key: str = "status"
     ) -> None:
         """Poll the API until the generation has that status (or that value of another key)."""
         end = time.monotonic() + timeout
@@ -208,7 +209,9 @@ class SmallHost:
             assert time.monotonic() < end, self.generation(generation_id)
             time.sleep(0.02)
 
-    def wait_final(self, generation_ids: Iterable[str], timeout: float = 60) -> list[Generation]:
+    def wait_final(
+        self, generation_ids: Iterable[str], timeout: float = PATIENCE_S
+    ) -> list[Generation]:
         """Poll the API until all have ended, a failure only when it has stayed one for a while."""
         waiting, over = list(generation_ids), dict[str, Generation]()
         order, failed_at = list(waiting), dict[str, float]()
@@ -229,7 +232,7 @@ class SmallHost:
                 time.sleep(0.1)
         return [over[generation_id] for generation_id in order]
 
-    def run(self, timeout: float = 60, **wanted: Any) -> Generation:
+    def run(self, timeout: float = PATIENCE_S, **wanted: Any) -> Generation:
         """One generation from its request to its end."""
         return self.wait_final([self.submit(**wanted)], timeout)[0]
 

@@ -6,8 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+PATIENCE_S = 180.0
+"""So long is waited for what must come, on a machine that is busy; no test passes by it."""
 
-def eventually(condition: Callable[[], Any], within_s: float = 8.0) -> Any:
+
+def eventually(condition: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
     """What the condition gives once it is true; AssertionError if it does not become so."""
     deadline = time.monotonic() + within_s
     while not (found := condition()):

@@ -36,7 +36,7 @@ class Exporter:
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         self.asked.set()
-        assert self.may_go.wait(10)
+        assert self.may_go.wait(60)
         if isinstance(self.answer, Exception):
             raise self.answer
         if self.answer is SpanExportResult.SUCCESS:

@@ -15,6 +15,7 @@ from gentrace.runtime.export import pipeline as module
 from tests.runtime.conftest import Swallowed
 from tests.runtime.export.conftest import Kit
 from tests.runtime.export.test_spool import lines
+from tests.support.lasting import lasting
 from tests.support.waiting import eventually
 
 
@@ -41,9 +42,9 @@ def test_spans_are_held_until_the_role_is_known(kit: Callable[..., Kit]) -> None
 def test_a_flush_of_nothing_does_not_end_the_holding(kit: Callable[..., Kit]) -> None:
     one = kit(role="")
     one.end("a")
-    assert one.pipeline.force_flush(5000)
+    assert one.pipeline.force_flush(60_000)
     assert one.exporter.spans == ["a"]  # a flush is a flush
-    assert one.pipeline.force_flush(5000)
+    assert one.pipeline.force_flush(60_000)
     one.end("early")
     time.sleep(0.1)
     assert one.exporter.spans == ["a"]
@@ -60,7 +61,7 @@ def test_a_process_that_ends_without_a_role_writes_what_it_held(kit: Callable[..
 def test_batches_are_bounded(kit: Callable[..., Kit]) -> None:
     one = kit(max_batch=10, schedule_delay_ms=60_000)
     one.end(*(f"{n}" for n in range(25)))
-    assert one.pipeline.force_flush(5000)
+    assert one.pipeline.force_flush(60_000)
     assert sum(one.exporter.batches) == 25
     assert max(one.exporter.batches) <= 10
 
@@ -69,7 +70,7 @@ def test_an_unsampled_span_stays(kit: Callable[..., Kit]) -> None:
     one = kit()
     one.provider.sampler = ALWAYS_OFF
     one.end("unsampled")
-    one.pipeline.force_flush(5000)
+    one.pipeline.force_flush(60_000)
     assert one.exporter.spans == []
     assert one.pipeline.lost == 0
 
@@ -80,11 +81,11 @@ def test_a_full_queue_drops_counts_and_says_so_once(
     one = kit(max_queue=5)
     one.exporter.may_go.clear()
     one.end("in flight")
-    assert one.exporter.asked.wait(5)
+    assert one.exporter.asked.wait(60)
     one.end(*(f"{n}" for n in range(9)))
     assert one.pipeline.lost == 4
     one.exporter.may_go.set()
-    assert one.pipeline.force_flush(5000)
+    assert one.pipeline.force_flush(60_000)
     assert one.exporter.spans == ["in flight", "0", "1", "2", "3", "4"]
     assert capsys.readouterr().err.count("spans are dropped") == 1
 
@@ -97,7 +98,7 @@ def test_what_the_endpoint_does_not_take_goes_to_the_spool(
     one.exporter.answer = answer
     for name in ("a", "b"):
         one.end(name)
-        assert one.pipeline.force_flush(5000)
+        assert one.pipeline.force_flush(60_000)
     assert one.spooled() == ["a", "b"]
     assert one.pipeline.lost == 0
     said = capsys.readouterr().err
@@ -105,7 +106,7 @@ def test_what_the_endpoint_does_not_take_goes_to_the_spool(
     assert "bob" not in said
     one.exporter.answer = SpanExportResult.SUCCESS
     one.end("c")
-    assert one.pipeline.force_flush(5000)
+    assert one.pipeline.force_flush(60_000)
     assert one.exporter.spans == ["c"]
 
 
@@ -114,20 +115,20 @@ def test_an_endpoint_that_fails_slowly_is_left_alone_for_a_while(kit: Callable[.
     one.exporter.may_go.clear()
     one.exporter.answer = SpanExportResult.FAILURE
     one.end("first")
-    assert one.exporter.asked.wait(5)
+    assert one.exporter.asked.wait(60)
     time.sleep(0.3)
     one.exporter.may_go.set()
     eventually(lambda: one.spooled() == ["first"])
     one.exporter.asked.clear()
     one.end("second")
-    assert one.pipeline.force_flush(5000)
+    assert one.pipeline.force_flush(60_000)
     assert not one.exporter.asked.is_set()  # it would have waited as long again
     assert one.spooled() == ["first", "second"]
     one.exporter.answer = SpanExportResult.SUCCESS
 
     def taken() -> bool:
         one.end("later")
-        assert one.pipeline.force_flush(5000)
+        assert one.pipeline.force_flush(60_000)
         return "later" in one.exporter.spans
 
     eventually(taken)
@@ -146,7 +147,7 @@ def test_an_exporter_that_cannot_be_made_is_said_once_and_not_tried_again(
     monkeypatch.setattr(one.pipeline.outlet, "_make", make)
     for name in ("a", "b"):
         one.end(name)
-        assert one.pipeline.force_flush(5000)
+        assert one.pipeline.force_flush(60_000)
     assert one.spooled() == ["a", "b"]
     assert (len(tries), one.pipeline.lost) == (1, 0)
     said = capsys.readouterr().err
@@ -161,7 +162,7 @@ def test_what_the_endpoint_rejects_is_lost_and_said_once(
     one.exporter.rejected = 2
     for _ in range(2):
         one.end("a", "b", "c")
-        assert one.pipeline.force_flush(5000)
+        assert one.pipeline.force_flush(60_000)
     assert one.pipeline.lost == 4
     assert one.spooled() == []
     assert capsys.readouterr().err.count("rejected 2 of the spans") == 1
@@ -174,11 +175,11 @@ def test_an_endpoint_that_hangs_costs_the_exit_its_deadline_and_no_span(
     one = kit()
     one.exporter.may_go.clear()
     one.end("in flight")
-    assert one.exporter.asked.wait(5)
+    assert one.exporter.asked.wait(60)
     one.end("queued")
-    begun = time.monotonic()
-    one.pipeline.shutdown()
-    assert time.monotonic() - begun < 4
+    with lasting() as took:
+        one.pipeline.shutdown()
+    assert took[0] < 4
     assert sorted({*one.spooled(), *one.exporter.spans}) == ["in flight", "queued"]
     assert one.pipeline.lost == 0
 
@@ -198,7 +199,7 @@ def test_a_spool_that_cannot_be_written_is_counted_and_said_once(
     (one.folder / "spool").write_text("this is no folder")
     for name in ("a", "b"):
         one.end(name)
-        assert one.pipeline.force_flush(5000)
+        assert one.pipeline.force_flush(60_000)
     assert one.pipeline.lost == 2
     assert capsys.readouterr().err.count("cannot be written") == 1
 
@@ -214,11 +215,11 @@ def test_a_fault_of_ours_is_swallowed_and_the_next_batch_goes(
     with monkeypatch.context() as patch:
         patch.setattr(outlet, "clean", broken)
         one.end("a")
-        assert one.pipeline.force_flush(5000)
+        assert one.pipeline.force_flush(60_000)
     assert [(where, type(exc)) for where, exc in swallowed] == [("export", ZeroDivisionError)]
     assert one.pipeline.lost == 1
     one.end("b")
-    assert one.pipeline.force_flush(5000)
+    assert one.pipeline.force_flush(60_000)
     assert one.exporter.spans == ["b"]
 
 
@@ -244,7 +245,7 @@ def test_a_forked_child_starts_with_nothing(kit: Callable[..., Kit]) -> None:
     one.pipeline.after_fork("second")
     one.process.become("worker")
     one.end("the child's")
-    assert one.pipeline.force_flush(5000)
+    assert one.pipeline.force_flush(60_000)
     assert one.exporter.spans == ["the child's"]
     assert one.pipeline.lost == 0
     assert one.pipeline.outlet.spool is not parents
@@ -254,7 +255,7 @@ def test_ending_a_span_never_waits_for_the_exporter(kit: Callable[..., Kit]) -> 
     one = kit()
     one.exporter.may_go.clear()
     one.end("in flight")
-    assert one.exporter.asked.wait(5)
-    begun = time.monotonic()
-    one.end(*(f"{n}" for n in range(100)))
-    assert time.monotonic() - begun < 1
+    assert one.exporter.asked.wait(60)
+    with lasting() as took:
+        one.end(*(f"{n}" for n in range(100)))
+    assert took[0] < 1

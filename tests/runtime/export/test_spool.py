@@ -202,7 +202,7 @@ def test_a_limit_on_the_size_of_a_file_opens_another(tmp_path: Path) -> None:
     """A real limit of the system, in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, str(tmp_path / "spool")],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=300, check=True,
     )  # fmt: skip
     assert done.stdout.strip() == os.strerror(errno.EFBIG)
     files = sorted((tmp_path / "spool").iterdir())

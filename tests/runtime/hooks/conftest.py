@@ -71,7 +71,7 @@ class FakeHost:
 
     def spans(self) -> list[ReadableSpan]:
         """What has ended so far."""
-        assert self.session.pipeline.force_flush(5000)
+        assert self.session.pipeline.force_flush(60_000)
         return self.exporter.spans
 
 

@@ -111,7 +111,7 @@ async def test_failed(host: SmallHost) -> None:
     assert "bob" not in repr(made) + str(host.one(JOB).status.description)
     pool = await host.module("infrastructure.redis").get_arq_pool()
     with pytest.raises(HostError, match="has no account"):
-        await Job(queued(host), pool).result(timeout=1)
+        await Job(queued(host), pool).result(timeout=60)
 
 
 @pytest.mark.parametrize("control", [Retry, RetryJob])
@@ -264,7 +264,7 @@ async def test_a_job_at_work_when_the_worker_ends(
     options: dict[str, Any] = {"poll_delay": 0.01, "handle_signals": False}
     worker = Worker([job(work)], redis_settings=settings, retry_jobs=retry_jobs, **options)
     running = asyncio.ensure_future(worker.async_run())
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), 60)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         await worker.close()
@@ -358,7 +358,7 @@ async def test_jobs_side_by_side_are_each_in_their_own_trace(host: SmallHost) ->
     together = asyncio.Barrier(3)
 
     async def work(ctx: dict[str, Any]) -> None:
-        await asyncio.wait_for(together.wait(), 5)
+        await asyncio.wait_for(together.wait(), 60)
         await (await host.module("infrastructure.redis").get_arq_pool()).enqueue_job("follow_up")
 
     for number in range(3):
@@ -430,7 +430,7 @@ async def test_a_fault_at_any_step_is_no_matter_to_the_job(
     jobs = [await redis.enqueue_job("work", "well", _job_id=f"{n}") for n in range(30)]
     worker = await host.work([func(work, name="work")], max_jobs=1)
     assert worker.jobs_complete == 30
-    assert {await each.result(timeout=1) for each in jobs} == {"well 1"}
+    assert {await each.result(timeout=60) for each in jobs} == {"well 1"}
     guard = host.session.engine.guards["arq worker"]
     assert guard.off
     assert len(swallowed) == guard.total == MAX_FAILURES

@@ -89,7 +89,7 @@ class World:
 
     def span(self) -> ReadableSpan:
         """The one span that has ended."""
-        assert self.session.pipeline.force_flush(5000)
+        assert self.session.pipeline.force_flush(60_000)
         (span,) = self.exporter.spans
         return span
 

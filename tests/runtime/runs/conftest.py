@@ -17,6 +17,7 @@ from gentrace.runtime.runs import reads as module
 from gentrace.runtime.runs.settle import Settler
 from gentrace.runtime.runs.status import Settling
 from gentrace.runtime.runs.store import RunStore
+from tests.support.waiting import PATIENCE_S
 from tools.servers import RedisServer
 
 RULES = Settling(
@@ -64,8 +65,9 @@ def make(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Generato
     yield new
     for store in made:
         store.stop(2)
-        thread = store.thread._thread
-        assert thread is None or not thread.is_alive()
+        if (thread := store.thread._thread) is not None:
+            thread.join(PATIENCE_S)
+            assert not thread.is_alive()
     context.forget_all()
 
 

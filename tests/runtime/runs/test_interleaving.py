@@ -20,6 +20,7 @@ from gentrace.runtime.context import Run
 from gentrace.runtime.runs.settle import Settler
 from gentrace.runtime.runs.store import RunStore
 from tests.runtime.runs.conftest import RULES, Exporter
+from tests.support.waiting import PATIENCE_S
 from tools.servers import RedisServer
 
 START_NS = 1_700_000_000 * 10**9
@@ -113,8 +114,8 @@ def test_times_add_up_and_nothing_is_lost(two: Two, story: list[Step], outcome: 
         store.flush(5)
     two.stores[1].note(known(), at_ns=at_ns, status=outcome, urgent=True)
     for store in two.stores:
-        assert store.flush(5)
-    deadline = time.monotonic() + 10
+        assert store.flush(60)
+    deadline = time.monotonic() + PATIENCE_S
     while two.client.zcard("gentrace:t:settling") and time.monotonic() < deadline:
         time.sleep(0.005)
     runs = {span.context.span_id: span for span in two.exporter.named(names.RUN) if span.context}

@@ -96,7 +96,7 @@ def test_what_it_had_told_is_written_by_another(
     exporter = Exporter()
     dead, other = open_journal(make()), make(emit=exporter)
     begun(dead)
-    assert dead.flush(5)
+    assert dead.flush(60)
     held(dead)
     started_ns = time.time_ns()
     span = OpenSpan("cc" * 8, names.PROCESS_GENERATION, "aa" * 8, started_ns, 4, "process-0")
@@ -135,7 +135,7 @@ def test_a_change_that_is_not_written_yet_stays(
 ) -> None:
     store = open_journal(make())
     begun(store)
-    assert store.flush(5)
+    assert store.flush(60)
     store.note(run(), status="processing", urgent=True)
     store.note(run("8"), status="processing", urgent=True)
     eventually(lambda: client.zcard(KEY) == 3)
@@ -156,7 +156,7 @@ def test_a_change_counts_once_however_often_it_is_found(make: Make, client: Any)
     begun(alive)
     for _ in range(5):
         alive.note(run(), counts={names.POLLS: 1})
-    assert alive.flush(5)
+    assert alive.flush(60)
     assert client.zcard(KEY) == 6
     die(client)
     other.thread.start()
@@ -170,11 +170,11 @@ def test_a_creation_that_is_found_again_takes_no_later_run_away(make: Make, clie
     """A retry began another run meanwhile, in a trace of its own."""
     api, other = open_journal(make()), make(emit=Exporter())
     begun(api)
-    assert api.flush(5)
+    assert api.flush(60)
     again = run(trace_id=0xDEF0)
     again.number = 2
     other.note(again, status="pending", urgent=True)
-    assert other.flush(5)
+    assert other.flush(60)
     die(client)
     other.thread.start()
     eventually(lambda: not client.exists(KEY))
@@ -186,7 +186,7 @@ def test_what_is_written_and_forgotten_is_not_begun_again(make: Make, client: An
     exporter = Exporter()
     api, other = open_journal(make()), make(emit=exporter)
     begun(api)
-    assert api.flush(5)
+    assert api.flush(60)
     client.delete("gentrace:t:run:7")
     client.hset("gentrace:t:past:7", mapping={"trace": f"{0xABC:032x}", "number": 1})
     die(client)
@@ -206,7 +206,7 @@ def test_a_store_does_without_it(make: Make, client: Any, monkeypatch: pytest.Mo
     store = make()
     store.thread.start()
     begun(store)
-    assert store.flush(5)
+    assert store.flush(60)
     assert store.journal.regular(store.thread.connection.client()) > 0
     assert store.answers
     assert not client.exists(KEY)
@@ -263,7 +263,7 @@ def test_damage_in_it_is_passed_over(make: Make, client: Any) -> None:
     exporter = Exporter()
     dead, other = open_journal(make()), make(emit=exporter)
     begun(dead)
-    assert dead.flush(5)
+    assert dead.flush(60)
     good = dead.change(status="failed", seq=dead.thread._last + 5).plain()
     odd = ["{", "[]", '["7"]', '["7", {}]', '["7", {"instance": 1, "events": [["x"]]}]', '["7", 3]']
     bad = [{**good, "seq": "x"}, {**good, "facts": 3}, {**good, "at_ns": None}]
@@ -286,7 +286,7 @@ def test_what_cannot_be_written_holds_up_nothing(
 ) -> None:
     dead, other = open_journal(make()), make(emit=Exporter())
     begun(dead)
-    assert dead.flush(5)
+    assert dead.flush(60)
     held(dead)
     dead.note(run("6"), status="failed")
     dead.note(run(), status="failed", urgent=True)

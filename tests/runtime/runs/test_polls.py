@@ -78,7 +78,7 @@ def test_many_threads_lose_none(make: Make, redis_server: RedisServer) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert store.flush(5)
+    assert store.flush(60)
     name = store.key.polls("7", f"1-{0xABC:032x}")
     with redis.Redis(port=redis_server.port, decode_responses=True) as client:
         assert client.hvals(name) == ["200"]

@@ -56,10 +56,10 @@ def test_what_comes_when_the_span_is_written_is_counted(make: Make) -> None:
     eventually(lambda: exporter.named(names.RUN))
     eventually(lambda: store.writer.read(store.thread.connection.client(), "7").written)  # pyright: ignore
     other.note(run(), events=(Event(Kind.JOB_OVER, at_ns + 5),), urgent=True)
-    assert other.flush(5)
+    assert other.flush(60)
     assert other.too_late == 0
     other.note(run(), events=(Event(Kind.ENQUEUED, queued_ns),), urgent=True)
-    assert other.flush(5)
+    assert other.flush(60)
     assert other.too_late == 1
     assert len(exporter.named(names.RUN)) == 1
 

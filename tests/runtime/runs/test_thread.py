@@ -86,7 +86,7 @@ def test_an_urgent_change_takes_all_along(make: Make, monkeypatch: pytest.Monkey
 
 def test_what_is_asked_goes_first(make: Make) -> None:
     kept, order, gate = make(), list[str](), threading.Event()
-    kept.thread.ask(lambda _client: gate.wait(5))
+    kept.thread.ask(lambda _client: gate.wait(60))
     kept.tell("7", 1, urgent=True)
     kept.thread.ask(lambda _client: order.append(f"asked after {len(kept.writes)} writes"))
     gate.set()
@@ -134,7 +134,8 @@ def test_memory_is_bounded(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = make()
     kept.fails = redis.ConnectionError("away")
     kept.tell("7", 0, urgent=True)
-    eventually(lambda: kept.thread.connection.paused)
+    # paused comes first; then the change that was refused waits again
+    eventually(lambda: kept.thread.connection.paused and kept.thread._waiting == 1)
     for number in range(5):
         kept.tell(str(number), number)
     assert kept.thread.lost == 3
@@ -151,7 +152,7 @@ def test_numbers_are_given_as_they_are_written(make: Make) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert kept.thread.flush(5)
+    assert kept.thread.flush(60)
     assert seen == sorted(set(seen))
     assert len(seen) == 200
 

@@ -49,7 +49,7 @@ def test_threads_that_tell_at_once_hide_nothing_of_each_other(
         thread.start()
     for thread in threads:
         thread.join()
-    assert store.flush(5)
+    assert store.flush(60)
     assert record_of(redis_server).counts[names.POLLS] == len(told)
 
 
@@ -60,12 +60,12 @@ def test_who_sees_to_a_dead_process_loses_nothing_of_its_own(
     begun(dead)
     opened = OpenSpan("00000000000000bb", "process_generation", "", 1, 4, dead.instance())
     dead.note(run(), opened=(opened,), urgent=True)
-    assert dead.flush(2)
+    assert dead.flush(60)
     waiting = other.change(counts={names.POLLS: 1})
     with redis.Redis(port=redis_server.port, decode_responses=True) as client:
         other.writer.bury(client, "7", dead.instance(), time.time_ns())
     other.note(run(), waiting, urgent=True)
-    assert other.flush(2)
+    assert other.flush(60)
     record = record_of(redis_server)
     assert record.open == {}
     assert names.WORKER_DIED in record.incomplete
@@ -83,7 +83,7 @@ def test_facts_are_written_as_they_may_be_shown(make: Make, redis_server: RedisS
     opened = OpenSpan("b" * 16, "job", "", 1, 4, "i", {names.MESSAGING_MESSAGE_ID: f"send:{mail}"})
     facts = {names.ACCOUNT_ID: mail, names.MODEL: PROMPT, names.PROVIDER: "pixverse"}
     store.note(known, facts=facts, opened=(opened,), urgent=True)
-    assert store.flush(2)
+    assert store.flush(60)
     record = record_of(redis_server)
     assert record.facts[names.PROVIDER] == "pixverse"
     assert record.facts[names.MODEL].startswith("<prompt:")

@@ -114,7 +114,7 @@ class World:
         store = self.stores[teller]
         change = store.change(at_ns=at_ns or self.at_ns, **what)
         store.note(Run(self.generation_id, parent=parent), change, urgent=True)
-        assert store.flush(5)
+        assert store.flush(60)
 
     def tell(self, step: Tell) -> None:
         self.at_ns += step.after_ms * 1_000_000
