@@ -70,6 +70,8 @@ FINISH = _span("generation.finish", "INTERNAL", "what the host does on a final s
 RUN = _span("generation", "INTERNAL", "the run: creation to final status")
 OF_THE_RECORD = frozenset({RUN, QUEUE_WAIT, ACCOUNT_WAIT, RETRY_WAIT, PROVIDER_WAIT})
 """Spans made of a run's record, by whichever process comes to it: now and then by two."""
+SQL_CONNECT = "connect"
+"""The name of the span of a connection to the database; a statement's is operation and table."""
 STARTUP = _span("gentrace.startup", "INTERNAL", "one process came up: code and environment")
 
 # Attributes of a run's spans
