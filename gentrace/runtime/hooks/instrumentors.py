@@ -31,6 +31,7 @@ INSTRUMENTATIONS = {
         "fastapi": "fastapi",
         "sqlalchemy": "sqlalchemy",
         "httpx": "httpx",
+        "httpx2": "httpx",
         "requests": "requests",
         "aiohttp": "aiohttp_client",
     }.items()
@@ -43,7 +44,7 @@ _waiting: dict[str, list[Callable[[], None]]] = {}
 def watch(engine: Engine) -> None:
     """Notice when an instrumentation's module has been imported; nothing is imported for it."""
     _waiting.clear()
-    for name in INSTRUMENTATIONS.values():
+    for name in {*INSTRUMENTATIONS.values()}:
         engine.arrivals.await_module(name, _complete)
 
 
