@@ -36,6 +36,7 @@ from gentrace.runtime.hooks import (
     http_clients,
     job,
     logs,
+    logs_loguru,
     logs_structlog,
     lookups,
     model,
@@ -90,6 +91,7 @@ LIBRARIES: dict[str, Callable[[Engine, ModuleType], None]] = {
     "redis.asyncio.client": redis.install,
     "logging": logs.install,
     "structlog": logs_structlog.install,
+    "loguru": logs_loguru.install,
     **dict.fromkeys(http_clients.LIBRARIES, http_clients.install),
 }
 
