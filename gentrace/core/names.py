@@ -344,3 +344,6 @@ LINK_RETURNED, LINK_REQUEST, LINK_INCOMING, LINK_SUPERSEDED, LINK_CHAIN = (
 LINK_PREVIOUS, LINK_REOPENED = "previous_run", "reopened"
 # Values of gentrace.incomplete; worker_died is also an error.type
 NO_STORE, ADOPTED, WORKER_DIED, NO_STATUS = "store", "adopted", "worker_died", "status"
+
+REFUSED = "refused: "
+"""How a process's record begins to say that an instrumentation refused a library's version."""

@@ -20,6 +20,7 @@ from opentelemetry.instrumentation import utils as instrumentation_utils
 from opentelemetry.instrumentation.dependencies import DependencyConflictError
 from opentelemetry.metrics import NoOpMeterProvider
 
+from gentrace.core import names
 from gentrace.runtime import notices
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.tracing import GatedTracerProvider
@@ -71,7 +72,7 @@ def once_complete(engine: Engine, library: str, work: Callable[[], None]) -> Non
         try:
             work()
         except DependencyConflictError as exc:
-            engine.libraries[library] = str(exc)
+            engine.libraries[library] = f"{names.REFUSED}{exc}"
         except Exception as exc:
             notices.swallowed(f"hook {library}", exc)
 

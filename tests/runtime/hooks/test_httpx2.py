@@ -124,3 +124,23 @@ def test_where_the_host_instruments_one_of_the_two_the_other_stays_ours(
     server.shutdown()
     """
     )
+
+
+def test_a_version_that_is_refused_is_said_and_leaves_all_as_it_was(fresh: Fresh) -> None:
+    done = fresh(
+        ASKING
+        + """
+    import opentelemetry.instrumentation.httpx as contrib
+    for kind in (contrib.HTTPXClientInstrumentor, contrib.HTTPX2ClientInstrumentor):
+        kind._instrumentation_dependencies = (f"{kind._module_name} >= 99",)
+    hooked()
+    import httpx, httpx2
+    libraries = startup.session().engine.libraries
+    assert libraries["httpx"].startswith(names.REFUSED), libraries
+    assert libraries["httpx2"].startswith(names.REFUSED), libraries
+    assert contrib.inject.__module__ == "opentelemetry.propagate"
+    assert asyncio.run(ask(httpx2)) == []
+    server.shutdown()
+    """
+    )
+    assert "httpx2 is not instrumented" in done.stderr
