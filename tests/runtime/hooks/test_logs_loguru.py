@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import sys
@@ -18,7 +19,7 @@ from gentrace.core import profile, settings
 from gentrace.runtime.guard import MAX_FAILURES
 from gentrace.runtime.hooks import log_events, logs, logs_loguru
 from gentrace.runtime.session import Session
-from tests.runtime.hooks.test_logs import PROFILE, World, unhooked  # noqa: F401
+from tests.runtime.hooks.test_logs import PROFILE, World
 from tests.support.host import MemoryExporter
 
 Core, Handler = loguru._logger.Core, loguru._handler.Handler  # pyright: ignore
@@ -48,7 +49,8 @@ def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
     """loguru without a sink, without the hooks of another session, and unconfigured afterwards."""
     if "patcher" in vars(Core):
         monkeypatch.delattr(Core, "patcher")
-    monkeypatch.setattr(Handler, "emit", getattr(Handler.emit, "__wrapped__", Handler.emit))
+    monkeypatch.setattr(Handler, "emit", inspect.unwrap(Handler.emit))
+    monkeypatch.setattr(logging.Logger, "makeRecord", inspect.unwrap(logging.Logger.makeRecord))
     logger.remove()
     logger.configure(patcher=lambda _record: None, extra={})
     yield
@@ -308,7 +310,7 @@ def test_afterwards_the_very_same_objects_are_back(world: World, sink: Sink) -> 
     def patcher(record: Any) -> None:
         record["extra"]["patched"] = True
 
-    emit = Handler.__dict__["emit"].__wrapped__
+    emit = inspect.unwrap(Handler.emit)
     logger.configure(patcher=patcher)
     with world.work():
         world.session.uninstall()
@@ -316,7 +318,7 @@ def test_afterwards_the_very_same_objects_are_back(world: World, sink: Sink) -> 
     assert sink.last == {"patched": True}
     assert "patcher" not in vars(Core)
     assert vars(logger._core)["patcher"] is patcher  # pyright: ignore
-    assert Handler.__dict__["emit"] is emit
+    assert vars(Handler)["emit"] is emit
 
 
 def test_a_failure_of_ours_is_none_of_the_hosts(
