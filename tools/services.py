@@ -2,8 +2,8 @@
 
 Redis, PostgreSQL and Chromium are the distribution's packages; Jaeger and the OpenTelemetry
 Collector are built by Go from the pinned modules in `tools/jaeger` and `tools/collector`; the
-releases of ARQ that the queue is tried on come by pip (`tools/arq_releases.py`). Standard library
-only. `tools/servers.py` starts what this finds.
+releases of ARQ and SQLAlchemy that are tried beside come by pip (`tools/releases.py`). Standard
+library only. `tools/servers.py` starts what this finds.
 
     python -m tools.services install [NAME ...]     what `make services` runs
     python -m tools.services where NAME             prints the path of the executable
@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tools import arq_releases
+from tools import releases
 
 TOOLS = Path(__file__).resolve().parent
 EXE = ".exe" if os.name == "nt" else ""
@@ -221,6 +221,16 @@ COLLECTOR = GoProgram(
     pins=("go.sum", "main.go", "components.go"),
 )
 
+
+def _beside(others: releases.Releases) -> Service:
+    return Service(
+        others.library,
+        lambda: others.find(cache_folder()),
+        lambda: others.install(cache_folder(), _run),
+        f"`make services` installs the other releases of {others.library} by pip",
+    )
+
+
 SERVICES = {
     service.name: service
     for service in (
@@ -251,12 +261,7 @@ SERVICES = {
             _apt_installer("chromium"),
             "put chromium, chromium-browser or google-chrome on the PATH",
         ),
-        Service(
-            "arq",
-            lambda: arq_releases.find(cache_folder()),
-            lambda: arq_releases.install(cache_folder(), _run),
-            "`make services` installs the other releases of ARQ by pip",
-        ),
+        *(_beside(others) for others in (releases.ARQ, releases.SQLALCHEMY)),
     )
 }
 

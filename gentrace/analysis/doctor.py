@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gentrace.core.checkout import Checkout
+from gentrace.core.names import REFUSED
 from gentrace.core.profile import Profile
 from gentrace.core.targets import ABSENT, MISSING, Inspection, Resolved
 from gentrace.sources.processes import ProcessRecord
@@ -148,6 +149,20 @@ def _lost(process: ProcessRecord) -> Iterator[Problem]:
         )
 
 
+def _refused(process: ProcessRecord) -> Iterator[Problem]:
+    """The libraries whose instrumentation refused the installed version."""
+    libraries = process.record.get("libraries")
+    for name, said in libraries.items() if isinstance(libraries, dict) else ():
+        if str(said).startswith(REFUSED):
+            yield Problem(
+                "library_refused",
+                f"{name} is not traced in the {process.text('role')} process "
+                f"{process.text('pid')}: {str(said).removeprefix(REFUSED)}",
+                f"install a release of OpenTelemetry's instrumentation that serves this {name}",
+                serious=False,
+            )
+
+
 def _merged(processes: Sequence[ProcessRecord]) -> list[dict[str, Any]]:
     """Each target once, in the best state that any process has it in."""
     best: dict[str, dict[str, Any]] = {}
@@ -204,6 +219,7 @@ def _process_problems(
                 "recorded until then",
             )
         yield from _lost(process)
+        yield from _refused(process)
     for row in targets:
         if row["state"] == "missing":
             yield Problem(

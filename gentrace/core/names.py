@@ -70,6 +70,8 @@ FINISH = _span("generation.finish", "INTERNAL", "what the host does on a final s
 RUN = _span("generation", "INTERNAL", "the run: creation to final status")
 OF_THE_RECORD = frozenset({RUN, QUEUE_WAIT, ACCOUNT_WAIT, RETRY_WAIT, PROVIDER_WAIT})
 """Spans made of a run's record, by whichever process comes to it: now and then by two."""
+SQL_CONNECT = "connect"
+"""The name of the span of a connection to the database; a statement's is operation and table."""
 STARTUP = _span("gentrace.startup", "INTERNAL", "one process came up: code and environment")
 
 # Attributes of a run's spans
@@ -342,3 +344,6 @@ LINK_RETURNED, LINK_REQUEST, LINK_INCOMING, LINK_SUPERSEDED, LINK_CHAIN = (
 LINK_PREVIOUS, LINK_REOPENED = "previous_run", "reopened"
 # Values of gentrace.incomplete; worker_died is also an error.type
 NO_STORE, ADOPTED, WORKER_DIED, NO_STATUS = "store", "adopted", "worker_died", "status"
+
+REFUSED = "refused: "
+"""How a process's record begins to say that an instrumentation refused a library's version."""

@@ -71,6 +71,12 @@ def compression(env: Mapping[str, str], problems: list[str]) -> str:
     return word(env, _both("COMPRESSION"), COMPRESSIONS, problems)
 
 
+def conventions(env: Mapping[str, str]) -> frozenset[str]:
+    """The stable conventions that are asked for; read as OpenTelemetry's instrumentations do."""
+    given = env.get("OTEL_SEMCONV_STABILITY_OPT_IN", "").split(",")
+    return frozenset(filter(None, (one.strip() for one in given)))
+
+
 def timeout_s(env: Mapping[str, str], problems: list[str]) -> float:
     """How long an export may take, in seconds; see :class:`gentrace.core.settings.Settings`."""
     name, given = _first(env, _both("TIMEOUT"))

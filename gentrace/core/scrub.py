@@ -12,7 +12,7 @@ import hmac
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from gentrace.core import names
+from gentrace.core import names, sql_text
 
 # Names of the OpenTelemetry conventions (old and new) that hold no private text.
 _CONVENTIONS = frozenset(
@@ -52,9 +52,6 @@ _ASSIGNED = re.compile(
     r"session(?:[_-]?id)?|jwt)[\"']?\s*[=:]\s*[\"']?)(?!<)([^\s\"',;&)}\]]{4,})"
 )
 _LONG_KEY = re.compile(r"\b(?:sk|pk|ghp|xox[abp]|AKIA)[-_A-Za-z0-9]{12,}\b|\b[A-Fa-f0-9]{40,}\b")
-_SQL_TABLE = re.compile(
-    r"\b(?:from|into|update|join|table)\s+([\"`\[]?[\w.]+[\"`\]]?)", re.IGNORECASE
-)
 # What an e-mail, a URL, a token or an assignment has, and an id or a word has not.
 _SIGNS = ("@", "://", "eyJ", "=", " ")
 # What a database error ends with: the statement, its parameters, SQLAlchemy's link, the row.
@@ -169,7 +166,7 @@ class Scrubber:
         if name in URLS and isinstance(value, str):
             return self.text(without_query(value))
         if name in _SQL and isinstance(value, str):
-            return sql_outline(value)
+            return str(sql_text.outline(value)) or None
         if name in _EVENT_TEXT:
             return None
         return None
@@ -179,11 +176,3 @@ def without_query(url: str) -> str:
     """A URL or path without user, query and fragment."""
     url = re.split(r"[?#]", url, maxsplit=1)[0]
     return _URL_USER.sub(r"\1", url)
-
-
-def sql_outline(statement: str) -> str:
-    """``SELECT generations``: the operation and the first table of a statement, nothing else."""
-    words = statement.split(None, 1)
-    operation = re.sub(r"\W", "", words[0]).upper()[:16] if words else ""
-    table = _SQL_TABLE.search(statement)
-    return f"{operation} {table.group(1).strip(chr(34) + '`[]')}" if table else operation

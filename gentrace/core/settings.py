@@ -41,6 +41,8 @@ class Settings:
         schedule_delay_ms: ``OTEL_BSP_SCHEDULE_DELAY``; 1000 here.
         max_queue: ``OTEL_BSP_MAX_QUEUE_SIZE``; 8192 here.
         max_batch: ``OTEL_BSP_MAX_EXPORT_BATCH_SIZE``; 512.
+        conventions: ``OTEL_SEMCONV_STABILITY_OPT_IN``: ``database``, ``http/dup`` and so on, for
+            spans of SQL. OpenTelemetry's own instrumentations read it themselves.
         problems: a sentence for each variable whose value cannot be meant.
     """
 
@@ -59,6 +61,7 @@ class Settings:
     max_batch: int
     compression: str = "none"
     export_timeout_s: float = otel_env.TIMEOUT_S
+    conventions: frozenset[str] = frozenset()
     problems: tuple[str, ...] = ()
 
     @property
@@ -95,6 +98,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         max_batch=number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
         compression=otel_env.compression(env, problems),
         export_timeout_s=otel_env.timeout_s(env, problems),
+        conventions=otel_env.conventions(env),
         problems=(*problems, *otel_env.problems(env)),
     )
 

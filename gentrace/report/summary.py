@@ -18,7 +18,8 @@ def words(span: Span) -> list[str]:
         method, _, rest = http_call(span).partition(" ")
         return [rest if span.name.endswith(method) else f"{method} {rest}"]
     if library_of(span) == SQL:
-        return [span.text("db.query.text") or span.text("db.statement") or ""]
+        statement = span.text("db.query.text") or span.text("db.statement") or ""
+        return [] if statement == span.name else [statement]
     told = [word for word in _told(span) if word]
     caller = span.text(names.CALLER)
     if caller and caller != "request":

@@ -67,6 +67,19 @@ class Engine:
         if undo is not None:
             self.undo.append(undo)
 
+    def add(self, owner: Any, name: str, value: Any) -> bool:
+        """Give a class an attribute that it has not, until uninstrument; False where it has it."""
+        if name in vars(owner):
+            return False
+        setattr(owner, name, value)
+
+        def undo() -> None:
+            if vars(owner).get(name) is value:
+                delattr(owner, name)
+
+        self.undo.append(undo)
+        return True
+
     def flush(self, timeout_s: float) -> None:
         """Write out what has ended, in the end to the spool (blocking; off the event loop)."""
         self.pipeline.see_out(timeout_s)

@@ -14,6 +14,7 @@ from opentelemetry import trace
 from opentelemetry.instrumentation.dependencies import DependencyConflictError
 from opentelemetry.sdk.trace import TracerProvider
 
+from gentrace.core import names
 from gentrace.core.host_logs import fields_by_name
 from gentrace.core.profile import Profile, Target
 from gentrace.core.scrub import Scrubber
@@ -36,6 +37,7 @@ from gentrace.runtime.hooks import (
     http_clients,
     job,
     logs,
+    logs_loguru,
     logs_structlog,
     lookups,
     model,
@@ -90,6 +92,7 @@ LIBRARIES: dict[str, Callable[[Engine, ModuleType], None]] = {
     "redis.asyncio.client": redis.install,
     "logging": logs.install,
     "structlog": logs_structlog.install,
+    "loguru": logs_loguru.install,
     **dict.fromkeys(http_clients.LIBRARIES, http_clients.install),
 }
 
@@ -198,7 +201,7 @@ class Session:
                 installer(self.engine, module)
                 self.engine.libraries.setdefault(name, "hooked")
             except DependencyConflictError as exc:
-                self.engine.libraries[name] = str(exc)
+                self.engine.libraries[name] = f"{names.REFUSED}{exc}"
                 notices.say_once(f"conflict:{name}", f"{name} is not instrumented: {exc}")
             except Exception as exc:
                 notices.swallowed(f"hook {name}", exc)

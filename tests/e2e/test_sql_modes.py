@@ -46,6 +46,9 @@ def test_statements_are_spans_or_counts_or_nothing(seen: tuple[list[Span], str],
     counts = [s for s in spans if s["attributes"].get(names.SQL_COUNT)]
     if mode == "spans":
         assert len(statements) > 10
+        called = {span["name"] for span in statements}
+        assert {"INSERT generations", "SELECT generations", "UPDATE generations"} <= called
+        assert not [name for name in called if "host" in name]
         assert counts == []
     elif mode == "slow":
         assert all(s["end_ns"] - s["start_ns"] >= 10**8 for s in statements)

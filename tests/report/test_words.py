@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from gentrace.core.times import State
-from gentrace.report import words
+from gentrace.report import summary, words
 from gentrace.report.json import iso
 from gentrace.report.terminal import wrapped
+from tests.core.traces import completed
 
 
 @pytest.mark.parametrize(
@@ -61,3 +64,12 @@ def test_an_error_is_named_once_where_its_code_is_its_class() -> None:
     assert words.error("unavailable", "host.errors.ProviderError") == "unavailable ProviderError"
     assert words.error(None, "ValueError") == "ValueError"
     assert words.error(None, None) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("SELECT generations", []), ("SELECT pixsim7", ["SELECT generations"])]
+)
+def test_a_statement_is_not_told_twice(name: str, told: list[str]) -> None:
+    (span, *_) = completed().spans
+    statement = {"db.system": "sqlite", "db.statement": "SELECT generations"}
+    assert summary.words(replace(span, name=name, kind="CLIENT", attributes=statement)) == told

@@ -34,7 +34,7 @@ from opentelemetry.trace import Link, SpanKind, StatusCode
 
 from tests.support.otlp_receiver import Behaviour, OtlpReceiver, read_spans, receiver
 from tests.support.waiting import PATIENCE_S
-from tools import arq_releases, servers
+from tools import releases, servers
 from tools.services import CannotInstall, no_daemon_starts
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +70,7 @@ def exporter_to(
 
 
 @pytest.mark.service("arq")
-@pytest.mark.parametrize(("release", "redis_release"), arq_releases.RELEASES.items())
+@pytest.mark.parametrize(("release", "redis_release"), releases.ARQ.beside.items())
 def test_each_release_of_arq_is_the_one_that_is_imported(release: str, redis_release: str) -> None:
     program = "import arq.version, redis; print(arq.version.VERSION, redis.__version__)"
     command = [sys.executable, "-W", "error", "-c", program]
@@ -86,6 +86,17 @@ def test_each_release_of_arq_is_the_one_that_is_imported(release: str, redis_rel
     assert done.stdout.split() == [release, redis_release], done.stderr
 
 
+@pytest.mark.service("sqlalchemy")
+@pytest.mark.parametrize("release", releases.SQLALCHEMY.beside)
+def test_each_release_of_sqlalchemy_is_the_one_that_is_imported(release: str) -> None:
+    command = [sys.executable, "-W", "error", "-c", "import sqlalchemy as s; print(s.__version__)"]
+    path = {"PYTHONPATH": str(servers.find("sqlalchemy") / release)}
+    done = subprocess.run(
+        command, env={**os.environ, **path}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.split() == [release], done.stderr
+
+
 def test_releases_of_arq_that_are_half_installed_are_not_there(tmp_path: Path) -> None:
     asked: list[list[str]] = []
 
@@ -95,13 +106,13 @@ def test_releases_of_arq_that_are_half_installed_are_not_there(tmp_path: Path) -
             raise CannotInstall("no network")
 
     with pytest.raises(CannotInstall):
-        arq_releases.install(tmp_path, run)
-    assert arq_releases.find(tmp_path) is None
+        releases.ARQ.install(tmp_path, run)
+    assert releases.ARQ.find(tmp_path) is None
     assert list(tmp_path.iterdir()) == []
-    arq_releases.install(tmp_path, run)
-    assert arq_releases.find(tmp_path) == arq_releases.folder(tmp_path)
-    arq_releases.install(tmp_path, run)  # and once more is no harm
-    assert list(tmp_path.iterdir()) == [arq_releases.folder(tmp_path)]
+    releases.ARQ.install(tmp_path, run)
+    assert releases.ARQ.find(tmp_path) == releases.ARQ.folder(tmp_path)
+    releases.ARQ.install(tmp_path, run)  # and once more is no harm
+    assert list(tmp_path.iterdir()) == [releases.ARQ.folder(tmp_path)]
 
 
 @contextmanager

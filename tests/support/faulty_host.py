@@ -215,14 +215,17 @@ async def a_host_that_instruments_itself(host: Any) -> Any:
     """Its instrumentation wins, and comes out again."""
     from fastapi import FastAPI
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+    from opentelemetry.instrumentation.requests import RequestsInstrumentor
     from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
 
     app = FastAPI()
     FastAPIInstrumentor.instrument_app(app)
     SQLAlchemyInstrumentor().instrument()
+    RequestsInstrumentor().instrument()
     seen = [SQLAlchemyInstrumentor().is_instrumented_by_opentelemetry, len(app.routes)]
     FastAPIInstrumentor.uninstrument_app(app)
     SQLAlchemyInstrumentor().uninstrument()
+    RequestsInstrumentor().uninstrument()
     return seen
 
 

@@ -82,14 +82,9 @@ def _clean(span: Any, resource: Any, scrubber: Scrubber) -> ReadableSpan:
         attributes[url] = scrubber.without_prompts(unquote(attributes[url]), prompts)
     name = _name(span.name, scrubber, prompts)
     if "db.system" in attributes or "db.system.name" in attributes:
-        operation, _, database = name.partition(" ")
-        name = f"{operation} {_file_name(database)}".rstrip()
         for key in ("db.name", "db.namespace"):
             if isinstance(attributes.get(key), str):
                 attributes[key] = _file_name(attributes[key])
-        for key in ("db.operation", "db.operation.name"):
-            if isinstance(attributes.get(key), str):
-                attributes[key] = attributes[key].partition(" ")[0]  # the database follows
     links = [Link(link.context, _attributes(link.attributes, scrubber)) for link in span.links]
     kinds = [str((link.attributes or {}).get(names.LINK, "")) for link in links]
     if any(kinds):

@@ -7,6 +7,7 @@ retry by a person) begins a new run in a new trace.
 
 from __future__ import annotations
 
+import importlib
 from types import ModuleType
 from typing import Any
 
@@ -159,6 +160,8 @@ def watch_model(engine: Engine, target: Target, module: ModuleType, cls: Any) ->
 def watch_asset(engine: Engine, target: Target, module: ModuleType, cls: Any) -> None:
     """Learn whose the assets are, as they are written: their jobs know nothing else."""
     from sqlalchemy import event
+
+    importlib.import_module("sqlalchemy.orm")  # classes have events from then on, mapped or not
 
     guard = engine.guard(target.name)
 

@@ -1,68 +1,68 @@
-"""SQL, through opentelemetry-instrumentation-sqlalchemy, inside a run's work only.
+"""SQL inside a run's work: whether it becomes spans, and whose.
 
-Engines that were made before us are found among all objects (SQLAlchemy keeps no list of them),
-and names that the host has given ``create_engine`` already stand for the instrumented one.
+A host that uses OpenTelemetry's instrumentation of SQLAlchemy, before or after us, gets that one's
+spans and none of ours. Where that one refuses the version of SQLAlchemy, ours stay.
 
-Observed on: SQLAlchemy 2.0 (0.66b of the instrumentation refuses 2.1; that is said, not forced).
+Observed on: SQLAlchemy 2.0 and 2.1, opentelemetry-instrumentation-sqlalchemy 0.66b.
 """
 
 from __future__ import annotations
 
-import gc
-import importlib
+import sys
 from types import ModuleType
 from typing import Any
 
-from gentrace.runtime import copies
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.hooks import slow_sql
-from gentrace.runtime.hooks.instrumentors import once_complete, use
+from gentrace.runtime.hooks.instrumentors import BY_HOST, INSTRUMENTATIONS, once_complete
+from gentrace.runtime.hooks.sql_spans import SqlSpans
 from gentrace.runtime.tracing import GatedTracerProvider
-
-_MAKERS = (
-    ("sqlalchemy", "create_engine"),
-    ("sqlalchemy.engine", "create_engine"),
-    ("sqlalchemy.ext.asyncio", "create_async_engine"),
-)
 
 
 def install(engine: Engine, module: ModuleType) -> None:
-    """Instrument the engines that are there and those to come, unless ``GENTRACE_SQL=off``."""
+    """Make spans of all engines' statements, unless ``GENTRACE_SQL=off`` or the host does."""
     if engine.settings.sql == "off":
         return
-    # Before create_engine is wrapped: it copies the name, and would trace each engine twice.
-    importlib.import_module("sqlalchemy.ext.asyncio")
-    late = not getattr(module.__spec__, "_initializing", False)
-    once_complete(engine, "sqlalchemy", lambda: _instrument(engine, late))
-
-
-def _instrument(engine: Engine, late: bool) -> None:
-    from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
-
     decide = slow_sql.decide if engine.settings.sql == "slow" else None
-    provider = GatedTracerProvider(engine.tracing, decide)
-    found = _engines() if late else []
-    if use(engine, "sqlalchemy", SQLAlchemyInstrumentor(), provider, engines=found):
-        _see_to_importers(engine, late)
+    spans = SqlSpans(engine, GatedTracerProvider(engine.tracing, decide))
+    spans.install()
+    engine.undo.append(spans.remove)
+    name = INSTRUMENTATIONS[module.__name__]
+
+    def arrived(contrib: ModuleType) -> None:
+        _give_way(engine, spans, contrib.SQLAlchemyInstrumentor)
+
+    if name in sys.modules:
+        once_complete(engine, module.__name__, lambda: arrived(sys.modules[name]))
+    else:
+        engine.arrivals.await_module(name, arrived)
 
 
-def _engines() -> list[Any]:
-    """Every engine; not those of ``execution_options()``, which share their parent's events."""
-    from sqlalchemy.engine.base import Engine as SqlEngine
-    from sqlalchemy.engine.base import OptionEngineMixin
+def _give_way(engine: Engine, spans: SqlSpans, instrumentor: Any) -> None:
+    """Spans of the host's own instrumentation and ours would be two of each statement."""
+    guard = engine.guard("instrumentors")
 
-    return [
-        one
-        for one in gc.get_objects()
-        if issubclass(type(one), SqlEngine) and not issubclass(type(one), OptionEngineMixin)
-    ]
+    def by_host() -> None:
+        spans.remove()
+        engine.libraries["sqlalchemy"] = BY_HOST
 
+    def instrument(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        were_in = spans.installed
+        try:
+            spans.remove()
+        except Exception as exc:
+            guard.failed(exc)
+        try:
+            return wrapped(*args, **kwargs)
+        finally:
+            try:
+                if instance.is_instrumented_by_opentelemetry:
+                    by_host()
+                elif were_in and engine.active:
+                    spans.install()
+            except Exception as exc:
+                guard.failed(exc)
 
-def _see_to_importers(engine: Engine, late: bool) -> None:
-    """Their names for what makes engines: instrumented until we go, and the original then."""
-    makers = [getattr(importlib.import_module(module), name) for module, name in _MAKERS]
-    packages = engine.profile.packages
-    if late:
-        copies.exchange({id(maker.__wrapped__): maker for maker in makers}, packages)
-    originals = {id(maker): maker.__wrapped__ for maker in makers}
-    engine.undo.append(lambda: copies.give_back(originals, packages))
+    if instrumentor().is_instrumented_by_opentelemetry:
+        by_host()
+    engine.replace(instrumentor, "instrument", instrument)

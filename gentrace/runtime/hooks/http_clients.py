@@ -1,9 +1,9 @@
-"""The provider's HTTP calls, through OpenTelemetry's httpx, requests and aiohttp instrumentations.
+"""The provider's HTTP calls, through OpenTelemetry's instrumentations of httpx and its likes.
 
 These would put traceparent and baggage on requests to a paid provider: here no header is added,
 unless the profile lists the request's host in ``propagate_to``.
 
-Observed on: httpx 0.25 to 0.28, requests 2.31 to 2.32, aiohttp 3.9 to 3.13.
+Observed on: httpx 0.25 to 0.28, httpx2 2.0 and 2.16, requests 2.31 to 2.32, aiohttp 3.9 to 3.13.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ from gentrace.runtime.tracing import GatedTracerProvider
 # The host's library -> its instrumentation's class
 LIBRARIES = {
     "httpx": "HTTPXClientInstrumentor",
+    "httpx2": "HTTPX2ClientInstrumentor",
     "requests": "RequestsInstrumentor",
     "aiohttp": "AioHttpClientInstrumentor",
 }
+# An instrumentation's module -> its own ``inject``, and the libraries for which ours stands there
+_sharing: dict[str, tuple[Any, set[str]]] = {}
 
 
 def install(engine: Engine, module: ModuleType) -> None:
@@ -39,15 +42,27 @@ def _instrument(engine: Engine, library: str) -> None:
     except ImportError:
         engine.libraries[library] = "its instrumentation is not installed"
         return
+    if not hasattr(instrumentation, LIBRARIES[library]):
+        engine.libraries[library] = "its instrumentation knows no such library; it is too old"
+        return
     instrumentor = getattr(instrumentation, LIBRARIES[library])()
-    original = instrumentation.inject
+    name = instrumentation.__name__
+    original, sharing = _sharing.setdefault(name, (instrumentation.inject, set()))
+    if not sharing:
+        instrumentation.inject = _injecting(engine, original)
+    sharing.add(library)
 
     def restore() -> None:
-        instrumentation.inject = original
+        sharing.discard(library)
+        if not sharing and _sharing.pop(name, None) is not None:
+            instrumentation.inject = original
 
-    instrumentation.inject = _injecting(engine, original)
-    if not use(engine, library, instrumentor, GatedTracerProvider(engine.tracing), restore):
-        restore()
+    used = False
+    try:
+        used = use(engine, library, instrumentor, GatedTracerProvider(engine.tracing), restore)
+    finally:
+        if not used:
+            restore()
 
 
 def _injecting(engine: Engine, original: Any) -> Any:

@@ -20,6 +20,7 @@ from opentelemetry.instrumentation import utils as instrumentation_utils
 from opentelemetry.instrumentation.dependencies import DependencyConflictError
 from opentelemetry.metrics import NoOpMeterProvider
 
+from gentrace.core import names
 from gentrace.runtime import notices
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.tracing import GatedTracerProvider
@@ -31,6 +32,7 @@ INSTRUMENTATIONS = {
         "fastapi": "fastapi",
         "sqlalchemy": "sqlalchemy",
         "httpx": "httpx",
+        "httpx2": "httpx",
         "requests": "requests",
         "aiohttp": "aiohttp_client",
     }.items()
@@ -43,7 +45,7 @@ _waiting: dict[str, list[Callable[[], None]]] = {}
 def watch(engine: Engine) -> None:
     """Notice when an instrumentation's module has been imported; nothing is imported for it."""
     _waiting.clear()
-    for name in INSTRUMENTATIONS.values():
+    for name in {*INSTRUMENTATIONS.values()}:
         engine.arrivals.await_module(name, _complete)
 
 
@@ -70,7 +72,7 @@ def once_complete(engine: Engine, library: str, work: Callable[[], None]) -> Non
         try:
             work()
         except DependencyConflictError as exc:
-            engine.libraries[library] = str(exc)
+            engine.libraries[library] = f"{names.REFUSED}{exc}"
         except Exception as exc:
             notices.swallowed(f"hook {library}", exc)
 

@@ -12,7 +12,8 @@ import enum
 import sys
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from types import FrameType
 from typing import Any, NamedTuple, cast
 from weakref import WeakKeyDictionary
 
@@ -55,14 +56,36 @@ class LogEvents:
         self._beginnings = tuple(begins for begins, _, _ in self._texts)
 
     def of_record(self, message: Any, args: Any, fields: Mapping[str, Any]) -> None:
-        """A record was made: tell its event, unless structlog, which made it, told it already."""
-        if not isinstance(message, str):
+        """A record was made: tell its event, unless the library it comes from told it already."""
+        found = self._in_record(message, args, fields)
+        if found is None or _by_structlog():
             return
+        at_loguru = _in_hand("loguru._handler", "emit")
+        if at_loguru is None or found.name != self._name(at_loguru["message"], at_loguru["extra"]):
+            self.tell(found)
+
+    def of_loguru(self, message: Any, fields: Mapping[str, Any]) -> None:
+        """As :meth:`of_record`, of loguru: a handler may hand it what logging has logged."""
+        found = self.find(message, fields)
+        if found is None or _by_structlog():
+            return
+        at_logging = _in_hand("logging", "handle")
+        if at_logging is not None:
+            told = self._in_record(at_logging.msg, at_logging.args, vars(at_logging))
+            if told is not None and told.name == found.name:
+                return
+        self.tell(found)
+
+    def _name(self, message: Any, fields: Mapping[str, Any]) -> str | None:
+        found = self.find(message, fields)
+        return found and found.name
+
+    def _in_record(self, message: Any, args: Any, fields: Mapping[str, Any]) -> Found | None:
+        if not isinstance(message, str):
+            return None
         if args and self._is_text(message):
             message = _formatted(message, args)
-        found = self.find(message, fields)
-        if found is not None and not _by_structlog():
-            self.tell(found)
+        return self.find(message, fields)
 
     def find(self, message: Any, fields: Mapping[str, Any]) -> Found | None:
         """The profile's event that this is, if it is one."""
@@ -161,15 +184,28 @@ def _formatted(message: str, args: Any) -> str:
         return message  # logging will say so itself
 
 
-def _by_structlog() -> bool:
-    """Whether structlog is handing one of its events on to logging."""
-    if "structlog" not in sys.modules:
-        return False
-    frame = sys._getframe(1)
+def _frames() -> Iterator[FrameType]:
+    """The frames above that may show where a record comes from."""
+    frame: FrameType | None = sys._getframe(2)
     for _ in range(_FRAMES):
-        if str(frame.f_globals.get("__name__")).startswith("structlog."):
-            return True
-        if frame.f_back is None:
-            return False
+        if frame is None:
+            return
+        yield frame
         frame = frame.f_back
-    return False
+
+
+def _by_structlog() -> bool:
+    """Whether structlog is handing one of its events on."""
+    return "structlog" in sys.modules and any(
+        str(frame.f_globals.get("__name__")).startswith("structlog.") for frame in _frames()
+    )
+
+
+def _in_hand(module: str, function: str) -> Any:
+    """The record that this function of a log library has in hand further up; None if none."""
+    if module not in sys.modules:
+        return None
+    for frame in _frames():
+        if frame.f_code.co_name == function and frame.f_globals.get("__name__") == module:
+            return frame.f_locals.get("record")
+    return None

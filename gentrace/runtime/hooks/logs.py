@@ -3,7 +3,7 @@
 Added in ``Logger.makeRecord``, after the host's own record factory and ``extra``: a factory that
 set them would make ``extra={"trace_id": …}`` raise KeyError, and cannot be taken out of a chain
 again. A name that the host uses itself is left alone. Its events on spans: hooks/log_events.py;
-structlog: hooks/logs_structlog.py.
+structlog: hooks/logs_structlog.py; loguru: hooks/logs_loguru.py.
 
 Observed on: Python 3.11 to 3.14.
 """

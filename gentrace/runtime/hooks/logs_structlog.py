@@ -131,15 +131,5 @@ def install(engine: Engine, module: ModuleType) -> None:
     if not engine.settings.logs:
         engine.libraries["structlog"] = OFF
         return
-    owner = module.BoundLoggerBase
-    if _NAME in vars(owner):
+    if not engine.add(module.BoundLoggerBase, _NAME, Processors(engine)):
         engine.libraries["structlog"] = f"not hooked: its {_NAME} are kept otherwise here"
-        return
-    processors = Processors(engine)
-    setattr(owner, _NAME, processors)
-
-    def undo() -> None:
-        if vars(owner).get(_NAME) is processors:
-            delattr(owner, _NAME)
-
-    engine.undo.append(undo)

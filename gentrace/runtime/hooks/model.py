@@ -7,6 +7,7 @@ Observed on: SQLAlchemy 2.0 and 2.1, host revisions 2025-12-05 and 2026-07-02.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -25,6 +26,8 @@ def watch_model(engine: Engine, target: Target, module: ModuleType, cls: Any) ->
     taken out of error messages in every process.
     """
     from sqlalchemy import event
+
+    importlib.import_module("sqlalchemy.orm")  # classes have events from then on, mapped or not
 
     guard, final = engine.guard(target.name), engine.profile.statuses.final
 

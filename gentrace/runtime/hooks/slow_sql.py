@@ -19,7 +19,6 @@ from gentrace.runtime.held_span import HeldSpan
 from gentrace.runtime.tracing import GatedTracer
 
 SLOW_S = 0.1
-_CONNECT = "connect"
 
 
 class Statement(HeldSpan):
@@ -57,7 +56,7 @@ class Statement(HeldSpan):
         span.end(end_ns)
 
     def _count(self, took_s: float) -> None:
-        if self._name == _CONNECT:
+        if self._name == names.SQL_CONNECT:
             return  # no statement
         parent: Any = trace.get_current_span(self._context)
         if not parent.is_recording():

@@ -4,89 +4,52 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
-from opentelemetry.metrics import NoOpMeter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from opentelemetry.sdk.trace import ReadableSpan
+from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.exc import IntegrityError
 
-from gentrace.core import names, profile
-from gentrace.core.scrub import Scrubber
-from gentrace.runtime import context
-from gentrace.runtime.context import Run, Scope
-from gentrace.runtime.export.scrubbing import clean
+from gentrace.core import names
 from gentrace.runtime.hooks import slow_sql
-from gentrace.runtime.tracing import GatedTracer, Tracing, below
+from gentrace.runtime.tracing import GatedTracer, below
+from tests.support.sql_work import Ended, SqlWork, sql_work
 
 SECRET = "parameter-of-nobodys-concern"
-SCRUBBER = Scrubber(b"k" * 32)
-
-
-@dataclass
-class Ended(SpanProcessor):
-    """Keeps what ended."""
-
-    spans: list[ReadableSpan] = field(default_factory=list[ReadableSpan])
-
-    def on_end(self, span: ReadableSpan) -> None:
-        self.spans.append(span)
-
-    def named(self, begins: str) -> list[ReadableSpan]:
-        return [span for span in self.spans if span.name.startswith(begins)]
-
-    def shown(self) -> list[ReadableSpan]:
-        """The spans as they would be exported."""
-        return clean(self.spans, Resource({}), SCRUBBER)
 
 
 @dataclass
 class Work:
-    """A connection in a run's work, and the span that is at work."""
+    """A connection, and the work that it is used in."""
 
-    ended: Ended
-    tracing: Tracing
+    sql: SqlWork
     connection: Connection
+
+    @property
+    def ended(self) -> Ended:
+        return self.sql.ended
 
     def does(self, *statements: str, **values: Any) -> dict[str, Any]:
         """Executes them below a span of the run; gives the attributes of that span."""
-        run = Run("7")
-        outer = self.tracing.start("outer", run, parent=below(None))
-        run.parent = outer.get_span_context()
-        scope = Scope("job", run, "job:x")
-        token = context.enter(scope, outer)
-        try:
+        with self.sql.run():
             for statement in statements:
                 self.connection.execute(text(statement), values)
-        finally:
-            context.leave(token)
-            scope.close()
-            outer.end()
-        (ended,) = self.ended.named("outer")
-        return dict(ended.attributes or {})
+        return self.sql.outer()
 
 
 @pytest.fixture
 def work() -> Generator[Work]:
-    ended = Ended()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(ended)
-    tracing = Tracing(profile.load("pixsim7")[0], SCRUBBER, lambda: provider)
-    engine: Engine = create_engine("sqlite://")
+    engine = create_engine("sqlite://")
 
     def functions(connection: Any, _record: Any) -> None:
         connection.create_function("nap", 1, lambda s: time.sleep(s) or s)
 
     event.listen(engine, "connect", functions)
-    tracer = GatedTracer(tracing, ("sql",), {}, slow_sql.decide)
-    EngineTracer(tracer, engine, NoOpMeter("m").create_up_down_counter("c"))
-    with engine.connect() as connection:
+    with sql_work(slow=True) as sql, engine.connect() as connection:
         connection.execute(text("CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT)"))
-        yield Work(ended, tracing, connection)
+        yield Work(sql, connection)
     engine.dispose()
 
 
@@ -106,12 +69,11 @@ def test_the_counts_are_exported(work: Work) -> None:
 def test_a_slow_statement_is_a_span_as_of_its_start(work: Work) -> None:
     begun_ns = time.time_ns()
     attributes = work.does(f"SELECT nap({slow_sql.SLOW_S + 0.02})", "SELECT 1")
-    (span,) = work.ended.named("SELECT")
+    span: ReadableSpan = work.sql.only("SELECT")
     assert span.start_time is not None
     assert span.end_time is not None
     assert begun_ns <= span.start_time
     assert (span.end_time - span.start_time) / 1e9 >= slow_sql.SLOW_S
-    assert (span.attributes or {})[names.GENERATION_ID] == "7"
     assert span.parent is not None
     assert attributes[names.SQL_COUNT] == 1
 
@@ -131,7 +93,7 @@ def test_a_failing_statement_is_a_span_without_a_word_of_its_error(work: Work) -
 
 def test_a_connection_is_no_statement(work: Work) -> None:
     statement = slow_sql.Statement(
-        GatedTracer(work.tracing, ("sql",), {}, None), "connect", below(None), {}
+        GatedTracer(work.sql.tracing, ("sql",), {}, None), "connect", below(None), {}
     )
     statement.end()
     assert work.ended.spans == []
