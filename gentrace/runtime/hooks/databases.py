@@ -1,5 +1,8 @@
 """SQL inside a run's work: whether it becomes spans, and whose.
 
+OpenTelemetry's instrumentor of SQLAlchemy is the way in; its work is done by listeners of ours
+(sql_spans.py), which cost nothing outside a run, reach every engine and serve SQLAlchemy 2.1.
+
 A host that uses OpenTelemetry's instrumentation of SQLAlchemy, before or after us, gets that one's
 spans and none of ours. Where that one refuses the version of SQLAlchemy, ours stay.
 
@@ -25,9 +28,9 @@ def install(engine: Engine, module: ModuleType) -> None:
         return
     decide = slow_sql.decide if engine.settings.sql == "slow" else None
     spans = SqlSpans(engine, GatedTracerProvider(engine.tracing, decide))
-    spans.install()
     engine.undo.append(spans.remove)
     name = INSTRUMENTATIONS[module.__name__]
+    once_complete(engine, module.__name__, lambda: _instrument(spans))
 
     def arrived(contrib: ModuleType) -> None:
         _give_way(engine, spans, contrib.SQLAlchemyInstrumentor)
@@ -36,6 +39,31 @@ def install(engine: Engine, module: ModuleType) -> None:
         once_complete(engine, module.__name__, lambda: arrived(sys.modules[name]))
     else:
         engine.arrivals.await_module(name, arrived)
+
+
+def _instrument(spans: SqlSpans) -> None:
+    """Through the instrumentor, where its package is installed; the listeners alone otherwise.
+
+    Source: ``BaseInstrumentor``, which keeps one instance a class, 0.66b.
+    """
+    try:
+        from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
+    except ImportError:
+        spans.install()
+        return
+
+    class Listening(SQLAlchemyInstrumentor):
+        """The same instrumentor with our listeners: the host may still use its own beside it."""
+
+        _instance = None
+
+        def _instrument(self, **kwargs: Any) -> None:
+            spans.install()
+
+        def _uninstrument(self, **kwargs: Any) -> None:
+            spans.remove()
+
+    Listening().instrument(skip_dep_check=True)
 
 
 def _give_way(engine: Engine, spans: SqlSpans, instrumentor: Any) -> None:
