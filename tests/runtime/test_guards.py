@@ -52,6 +52,10 @@ ELSEWHERE = {
     "sdk_imports.py:_Noticing.create_module": "tests/runtime/test_sdk_imports.py",
     "sdk_imports.py:_Noticing.exec_module": "tests/runtime/test_sdk_imports.py",
     "unread_dotenv.py:DotenvOnlooker.find_spec": "tests/e2e/test_unread_dotenv.py",
+    "stepping.py:_Steps.begin": "tests/runtime/test_stepping.py",
+    "stepping.py:_Steps.go_in": "tests/runtime/test_stepping.py",
+    "stepping.py:_Steps.go_out": "tests/runtime/test_stepping.py",
+    "stepping.py:_Steps.over": "tests/runtime/test_stepping.py",
     "unread_dotenv.py:watch": "tests/e2e/test_unread_dotenv.py",
 }
 """Guards that no scene comes past, and the tests that do."""
