@@ -22,10 +22,10 @@ from gentrace.runtime import context, guard, notices
 from gentrace.runtime.code_state import CodeState
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.export.handover import Handover, provider_beside
+from gentrace.runtime.export.installation_key import installation_key
 from gentrace.runtime.export.outlet import make_exporter
 from gentrace.runtime.export.pipeline import Pipeline
 from gentrace.runtime.export.provider import own_provider
-from gentrace.runtime.export.scrubbing import installation_key
 from gentrace.runtime.export.spool import Spool
 from gentrace.runtime.hooks import (
     account,
