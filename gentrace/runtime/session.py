@@ -45,6 +45,7 @@ from gentrace.runtime.hooks import (
     redis,
     requests,
     status,
+    threads,
 )
 from gentrace.runtime.patching import HookFactory, Patcher, Watcher
 from gentrace.runtime.process import Process
@@ -88,6 +89,8 @@ LIBRARIES: dict[str, Callable[[Engine, ModuleType], None]] = {
     "arq.connections": queue.install,
     "arq.worker": arq_worker.install,
     "redis.asyncio.client": redis.install,
+    "threading": threads.install,
+    "concurrent.futures.thread": threads.install,
     "logging": logs.install,
     "structlog": logs_structlog.install,
     **dict.fromkeys(http_clients.LIBRARIES, http_clients.install),
