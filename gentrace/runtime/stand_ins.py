@@ -68,7 +68,8 @@ def _make(function: FunctionType, form: Any, wrapper: Any, enabled: Enabled) -> 
         passing.__closure__,
     )
     made.__kwdefaults__ = function.__kwdefaults__
-    return functools.update_wrapper(made, function)
+    functools.update_wrapper(made, function)
+    return made
 
 
 def _code(code: CodeType, kinds: int) -> CodeType:

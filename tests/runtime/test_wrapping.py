@@ -302,10 +302,11 @@ class Borrowing:
 
 
 def test_a_function_that_is_at_home_elsewhere_is_pickled_as_before() -> None:
-    own, hook = Borrowing.work, Hook()
-    restore = replace(Borrowing, "work", around("work", hook, Guard("work"), own))
+    borrowing: Any = Borrowing
+    own, hook = borrowing.work, Hook()
+    restore = replace(borrowing, "work", around("work", hook, Guard("work"), own))
     assert restore is not None
-    assert Borrowing.work == own
-    assert pickle.loads(pickle.dumps(Borrowing.work)) == own
+    assert borrowing.work == own
+    assert pickle.loads(pickle.dumps(borrowing.work)) == own
     restore()
-    assert Borrowing.work is own
+    assert borrowing.work is own

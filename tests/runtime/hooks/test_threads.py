@@ -149,7 +149,7 @@ every = pytest.mark.parametrize("way", WAYS)
 @every
 def test_a_synchronous_client_in_a_thread(world: World, url: str, way: Way) -> None:
     records: list[Any] = []
-    keeping = logging.Handler()
+    keeping: Any = logging.Handler()
     keeping.emit = records.append
     logger = logging.getLogger("shop_of_these_tests")
     logger.addHandler(keeping)
