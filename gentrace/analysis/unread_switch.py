@@ -29,6 +29,8 @@ def added(
     """
     running = {process.text("role") for process in found.processes if process.alive}
     read = _site_folders() if folders is None else folders
+    if "PEX" in os.environ:  # which reads the start-up files of what is in it by itself
+        return found
     if running.issuperset(ROLES) or any(os.path.isfile(os.path.join(f, FILE)) for f in read):
         return found
     beside = Path(package or os.path.dirname(os.path.abspath(gentrace.__file__))).parent
@@ -37,7 +39,7 @@ def added(
     problem = Problem(
         "switch_not_read",
         f"{lies}: gentrace is imported from {beside}, which is no folder of {sys.executable} for "
-        "start-up files (pip install --target, a PEX, PYTHONPATH). GENTRACE=1 alone does nothing",
+        "start-up files (pip install --target, PYTHONPATH). GENTRACE=1 alone does nothing",
         "start API and worker through `gentrace exec -- CMD`, import gentrace in their first "
         "module, or install gentrace into the environment that runs them",
     )
