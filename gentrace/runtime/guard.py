@@ -238,6 +238,8 @@ def around(name: str, hook: Hook, guard: Guard, original: Any) -> Callable[..., 
         except BaseException as exc:
             leave(entered, hook.failed, call, exc, True)
             raise
+        if stepping.goes_on(result):
+            return stepping.observed(observer, call, result, entered)
         leave(entered, hook.after, call, result, True)
         return result
 

@@ -12,6 +12,7 @@ import contextlib
 import inspect
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
+from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
@@ -23,27 +24,38 @@ if TYPE_CHECKING:
     from gentrace.runtime.guard import Call, Observer
 
 _MANAGER: Any = vars(contextlib)["_GeneratorContextManagerBase"]
+_KINDS = (GeneratorType, AsyncGeneratorType, _MANAGER)
 
 
-def observed(observer: Observer, call: Call, made: Any) -> Any:
-    """The same, observed; a context manager stays the very object, its generator is exchanged."""
+def goes_on(made: Any) -> bool:
+    """Whether what a plain function gave is gone through only later."""
+    return isinstance(made, _KINDS)
+
+
+def observed(observer: Observer, call: Call, made: Any, entered: Any = None) -> Any:
+    """The same, observed; a context manager stays the very object, its generator is exchanged.
+
+    Args:
+        entered: of a plain function that has given it: it is observed already.
+    """
+    steps = _Steps(observer, call, isinstance(made, _MANAGER))
+    if entered is not None:
+        steps.go_on(entered)
     if isinstance(made, _MANAGER):
         manager: Any = made
-        manager.gen = _observed(observer, call, manager.gen, is_manager=True)
+        manager.gen = _driven(steps, manager.gen)
         return manager
-    return _observed(observer, call, made, is_manager=False)
+    if isinstance(made, _KINDS):
+        return _driven(steps, made)
+    entered = observer.enter(call)  # a decorator has made something else of it: it is whole by now
+    if entered is not None:
+        observer.leave(entered, observer.hook.after, call, made, True)
+    return made
 
 
-def _observed(observer: Observer, call: Call, made: Any, *, is_manager: bool) -> Any:
-    if inspect.isgenerator(made):
-        driven: Any = _steps(_Steps(observer, call, is_manager), made)
-    elif inspect.isasyncgen(made):
-        driven = _steps_async(_Steps(observer, call, is_manager), made)
-    else:  # a decorator has made something else of it, which is whole by now
-        entered = observer.enter(call)
-        if entered is not None:
-            observer.leave(entered, observer.hook.after, call, made, True)
-        return made
+def _driven(steps: _Steps, made: Any) -> Any:
+    drive: Any = _steps if inspect.isgenerator(made) else _steps_async
+    driven = drive(steps, made)
     driven.__name__, driven.__qualname__ = made.__name__, made.__qualname__
     return driven
 
@@ -68,13 +80,30 @@ class _Steps:
 
     async def prepare(self) -> tuple[Any, ...] | None:
         """Await the store's word; with what a cancellation came that is meant for the host."""
-        if not self._observer.hook.waits:
+        if not self._observer.hook.waits or self._entered is not None:
             return None
         self.well, cancelled = await self._observer.prepare(self._call)
         return cancelled
 
+    def go_on(self, entered: Any) -> None:
+        """The call is observed, and what it gave is not gone through yet."""
+        try:
+            self._entered, self._base = entered, entered[1]
+            self._ours = _differing(otel_context.get_current(), self._base)
+            self.go_out(None)
+        except Exception as exc:
+            self._failed(exc)
+
+    def __del__(self) -> None:
+        if self._entered is not None:  # what a plain function gave is thrown away unused
+            self.go_in()
+            self.over(None)
+
     def begin(self) -> None:
         """The first step is about to be taken."""
+        if self._entered is not None:
+            self.go_in()
+            return
         try:
             self._base = self._given = otel_context.get_current()
             self._entered = self._observer.enter(self._call)

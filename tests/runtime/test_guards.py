@@ -55,6 +55,7 @@ ELSEWHERE = {
     "sdk_imports.py:_Noticing.exec_module": "tests/runtime/test_sdk_imports.py",
     "unread_dotenv.py:DotenvOnlooker.find_spec": "tests/e2e/test_unread_dotenv.py",
     "stepping.py:_Steps.begin": "tests/runtime/test_stepping.py",
+    "stepping.py:_Steps.go_on": "tests/runtime/test_stepping.py",
     "stepping.py:_Steps.go_in": "tests/runtime/test_stepping.py",
     "stepping.py:_Steps.go_out": "tests/runtime/test_stepping.py",
     "stepping.py:_Steps.over": "tests/runtime/test_stepping.py",

@@ -9,7 +9,6 @@ import gc
 import inspect
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -297,6 +296,47 @@ async def test_a_context_manager_from_its_enter_to_its_exit(hook: Hook) -> None:
     assert hook.seen == ["before", "after held", "settle"]
 
 
+async def test_what_a_plain_function_gives_is_part_of_its_work() -> None:
+    class Giving:
+        def several(self, host: Host) -> Generator[Any, Any, str]:
+            host.log.append(inside())
+            return host.several()
+
+        def held(self, host: Host) -> contextlib.AbstractContextManager[str]:
+            return host.held()
+
+        def held_soon(self, host: Host) -> contextlib.AbstractAsyncContextManager[str]:
+            return host.held_soon()
+
+    hook, undo, host = Hook(), list[Callable[[], None]](), Host()
+    for name in ("several", "held", "held_soon"):
+        restore = replace(Giving, name, around(name, hook, Guard(name), vars(Giving)[name]))
+        assert restore is not None
+        undo.append(restore)
+    variable.set("the caller's")
+    steps = Giving().several(host)
+    assert inside() is None
+    assert hook.seen == ["before"]
+    assert list(steps) == ["one", "two"]
+    assert host.log == ["inside", (None, "inside", "the caller's"), ("closed", "inside")]
+    assert hook.seen == ["before", "after done", "settle"]
+    hook.seen.clear()
+    with Giving().held(host) as held:
+        assert (held, inside()) == ("held", None)
+    async with Giving().held_soon(host) as held:
+        assert (held, inside()) == ("held", None)
+    assert hook.seen == ["before", "after held", "settle"] * 2
+    assert host.log[3:] == ["inside", ("closed", "inside")] * 2
+    hook.seen.clear()
+    for unused in ("several", "held", "held_soon"):
+        getattr(Giving(), unused)(host)
+        gc.collect()
+        assert inside() is None
+    assert hook.seen == ["before", "after None", "settle"] * 3
+    for restore in undo:
+        restore()
+
+
 async def test_what_is_never_started_is_never_observed(hook: Hook) -> None:
     host = Host()
     made = [host.several(), host.several_soon(), host.held(), host.held_soon()]
@@ -383,20 +423,27 @@ def test_a_hook_that_fails_leaves_every_step_alone(swallowed: list[Any]) -> None
     assert len(swallowed) == 3 * MAX_FAILURES
 
 
+class FailingContext:
+    """OpenTelemetry's context, which fails when it is asked for the so-manieth time."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.asked = at, 0
+
+    def get_current(self) -> Any:
+        self.asked += 1
+        if self.asked == self.at + 1:
+            raise RuntimeError("ours")
+        return otel_context.get_current()
+
+    def attach(self, context: Any) -> Any:
+        return otel_context.attach(context)
+
+
 @pytest.mark.parametrize("at", range(4))
 def test_a_context_that_fails_leaves_every_step_alone(
     hook: Hook, at: int, swallowed: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[int] = []
-
-    def failing() -> Any:
-        asked.append(len(asked))
-        if asked[-1] == at:
-            raise RuntimeError("ours")
-        return otel_context.get_current()
-
-    broken = SimpleNamespace(get_current=failing, attach=otel_context.attach)
-    monkeypatch.setattr(stepping, "otel_context", broken)
+    monkeypatch.setattr(stepping, "otel_context", FailingContext(at))
 
     def gone_through() -> tuple[list[Any], object]:
         host = Host()
@@ -406,3 +453,20 @@ def test_a_context_that_fails_leaves_every_step_alone(
 
     assert contextvars.copy_context().run(gone_through) == (["one", "two", "over"], "sent")
     assert len(swallowed) == 1
+
+
+@pytest.mark.parametrize("at", range(3))
+def test_a_context_that_fails_leaves_what_a_plain_function_gives(
+    at: int, swallowed: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Giving:
+        def several(self) -> Generator[int]:
+            return (number for number in (1, 2))
+
+    failing, guard = FailingContext(at), Guard("several")
+    restore = replace(Giving, "several", around("several", Hook(), guard, Giving.several))
+    assert restore is not None
+    monkeypatch.setattr(stepping, "otel_context", failing)
+    assert contextvars.copy_context().run(lambda: list(Giving().several())) == [1, 2]
+    assert len(swallowed) == 1
+    restore()
