@@ -41,7 +41,7 @@ def command(
     required is missing.
     """
     from gentrace.analysis import doctor as diagnose
-    from gentrace.analysis import unread_dotenv
+    from gentrace.analysis import unread_dotenv, unread_switch
     from gentrace.core import settings
     from gentrace.report import doctor as report
     from gentrace.report import json, terminal
@@ -54,7 +54,7 @@ def command(
     if source is not None and not source.is_dir():
         raise SourceError(f"--source {source}: no such folder; doctor reads a spool's folder")
     found = diagnose.of_processes(processes.read(source or settings.spool_path()))
-    found = unread_dotenv.added(found)
+    found = unread_switch.added(unread_dotenv.added(found))
     if as_json:
         print(json.dumps(report.as_object(found)))
     else:

@@ -1,5 +1,7 @@
 """``gentrace exec -- CMD``: run a command with ``GENTRACE=1``. Standard library only.
 
+A folder in front of PYTHONPATH holds the switch for where Python reads no ``.pth``.
+
 The host's ``.env`` is read for the variables of gentrace and OpenTelemetry, since the host itself
 reads it only after the interpreter, and with it the hook, has started.
 """
@@ -21,6 +23,7 @@ nearest .env, here or in a folder above. Example: gentrace exec -- arq app.worke
 """
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 _OURS = ("GENTRACE", "OTEL_")
+ON_PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "exec_path")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -57,12 +60,14 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def environment(current: Mapping[str, str], path: str | None) -> dict[str, str]:
-    """The command's environment: the current one, what ``.env`` adds to it, and GENTRACE=1."""
+    """The command's environment: the current one, what ``.env`` adds to it, and the switch."""
     env = dict(current)
     for name, value in dotenv.read(path).items() if path else ():
         if name.startswith(_OURS):
             env.setdefault(name, value)
     env["GENTRACE"] = "1"
+    listed = [path for path in env.get("PYTHONPATH", "").split(os.pathsep) if path != ON_PATH]
+    env["PYTHONPATH"] = os.pathsep.join([ON_PATH, *(listed if any(listed) else ())])
     return env
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 
-from gentrace.core import switch
+from gentrace.core import regular_files, switch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ def nearest(folder: str) -> str | None:
 def read(path: str) -> dict[str, str]:
     """The file's assignments; none where it cannot be read."""
     try:
-        with open(path, encoding="utf-8-sig", errors="replace") as stream:
-            return parse(stream.read(_MAX_BYTES))
+        return parse(regular_files.head(path, _MAX_BYTES).decode("utf-8-sig", "replace"))
     except OSError:
         return {}
 

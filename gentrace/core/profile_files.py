@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from gentrace.core import switch
+from gentrace.core import regular_files, switch
 from gentrace.core.errors import ProfileError
 from gentrace.core.tables import nearest
 
@@ -59,7 +59,7 @@ def locate(name_or_path: str) -> tuple[str, str]:
 
 def _read(path: Path, shown: str) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return regular_files.read_text(path)
     except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "not UTF-8 text"
         raise ProfileError(f"profile {shown}: cannot be read: {reason}") from None
@@ -71,7 +71,9 @@ def _offered(name: str, value: str) -> str:
 
     package, _, file = value.partition(":")
     try:
-        return (resources.files(package) / (file or f"{name}.toml")).read_text("utf-8")
+        offered = resources.files(package) / (file or f"{name}.toml")
+        on_disk = isinstance(offered, Path)  # else in an archive
+        return regular_files.read_text(offered) if on_disk else offered.read_text("utf-8")
     except Exception as exc:  # the package is imported for this, and may raise anything
         why = f"{type(exc).__name__}: {exc}".replace("\n", " ")
         raise ProfileError(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from gentrace.core import regular_files
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +39,8 @@ def profile_name(environ: Mapping[str, str] | None = None) -> str:
 def default_profile() -> str:
     """The shipped profile that is used when none is named; the file ``default`` beside them."""
     try:
-        with open(os.path.join(PROFILES, "default"), encoding="utf-8") as stream:
-            return stream.read(100).strip()
+        path = os.path.join(PROFILES, "default")
+        return regular_files.head(path, 100).decode("utf-8").strip()
     except (OSError, ValueError):
         return ""
 
@@ -63,8 +65,7 @@ def packages(name: str) -> tuple[str, ...]:
     """
     path = name if is_path(name) else os.path.join(PROFILES, f"{name}.toml")
     try:
-        with open(path, encoding="utf-8") as stream:
-            text = stream.read(100_000)
+        text = regular_files.read_text(path)
     except (OSError, ValueError):
         return ()
     for line in text.splitlines():

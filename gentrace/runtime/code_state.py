@@ -19,7 +19,7 @@ from typing import Any
 
 from opentelemetry import trace
 
-from gentrace.core import names
+from gentrace.core import names, regular_files
 from gentrace.core.profile import Target
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.guard import Call, Hook
@@ -145,8 +145,7 @@ class CodeState:
         """
         now = _state(path)
         try:
-            with open(cached or "", "rb") as stream:
-                header = stream.read(_HEADER)
+            header = regular_files.head(cached or "", _HEADER)
             written_ns = os.stat(cached or "").st_mtime_ns
         except OSError:
             return now, False
@@ -155,7 +154,7 @@ class CodeState:
         flags = int.from_bytes(header[4:8], "little")
         if flags & 1:
             asked = _asked(bool(flags & 2))
-            fits = asked or importlib.util.source_hash(Path(path).read_bytes()) == header[8:16]
+            fits = asked or importlib.util.source_hash(_content(path)) == header[8:16]
             return now, not fits
         mtime_s, size = (int.from_bytes(header[i : i + 4], "little") for i in (8, 12))
         fits = mtime_s == now[0] // 10**9 & 0xFFFFFFFF and size == now[1] & 0xFFFFFFFF
@@ -212,8 +211,12 @@ def _state(path: str) -> tuple[int, int]:
     return stat.st_mtime_ns, stat.st_size
 
 
+def _content(path: str) -> bytes:
+    return regular_files.read(path, regular_files.LARGE)
+
+
 def _digest(path: str) -> bytes | None:
     try:
-        return hashlib.blake2b(Path(path).read_bytes(), digest_size=16).digest()
+        return hashlib.blake2b(_content(path), digest_size=16).digest()
     except OSError:
         return None

@@ -146,6 +146,11 @@ def enter(scope: Scope, span: trace.Span | None = None, base: Any = None) -> Any
     return otel_context.attach(context)
 
 
+def outside() -> Any:
+    """The context of this task without the scope: what runs in it is nobody's work."""
+    return otel_context.set_value(_SCOPE_KEY, None)
+
+
 def leave(token: Any) -> None:
     """Undo :func:`enter` or a variable's ``set``.
 

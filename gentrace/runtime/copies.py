@@ -15,6 +15,7 @@ from itertools import islice
 from types import CellType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from gentrace.runtime import stand_ins
 from gentrace.runtime.wrapping import BoundHooked
 
 Undo = Callable[[], None]
@@ -145,6 +146,8 @@ def _chains(
 
 
 def _told(holder: Any, chain: list[Any]) -> str:
+    if stand_ins.is_one(holder):  # by its name it is the host's
+        return stand_ins.__name__
     # by type alone: a wrapper passes for a function, and a lazy object would be loaded
     itself = issubclass(type(holder), type) or type(holder) is FunctionType
     named = holder if itself else type(holder)

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from gentrace.core import regular_files
 from gentrace.runtime.revision import Checkout
 
 _FIXED = struct.Struct(">10I")
@@ -40,8 +41,8 @@ def changed(found: Checkout, files: Iterable[Path]) -> list[Path]:
     wanted = {_inside(path, found.root): path for path in files}
     wanted.pop(None, None)
     config = found.shared / "config"
-    sha256 = config.exists() and b"sha256" in config.read_bytes().lower()
-    data = (found.git / "index").read_bytes()
+    sha256 = config.exists() and b"sha256" in regular_files.read(config).lower()
+    data = regular_files.read(found.git / "index", regular_files.LARGE)
     return sorted(
         wanted[name]
         for name, entry in entries(data, "sha256" if sha256 else "sha1")
@@ -96,7 +97,7 @@ def _is_same(path: Path, entry: Entry) -> bool:
         as_it_was = (seconds & 0xFFFFFFFF, nanoseconds, stat.st_size & 0xFFFFFFFF)
         if as_it_was == entry[:3]:
             return True
-        content = path.read_bytes()
+        content = regular_files.read(path, regular_files.LARGE)
     except OSError:
         return False
     algorithm = "sha1" if len(entry.digest) == 20 else "sha256"

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import types
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Protocol
 
 from opentelemetry import context as otel_context
 
-from gentrace.runtime import notices
+from gentrace.runtime import cancelling, notices, stepping
 
 MAX_FAILURES = 20
 
@@ -125,117 +124,82 @@ class Hook(Protocol):
     def settle(self, state: Any) -> None: ...
 
 
-class _Started:
-    """The host's coroutine, made when the host called; closed if ours never got to await it.
+class Observer:
+    """One hook at work around calls: what is done before and after each, and in whose guard."""
 
-    A task that is cancelled before its first step leaves no "never awaited" warning behind, as
-    it would not without us.
-    """
+    __slots__ = ("guard", "hook", "name")
 
-    __slots__ = ("coroutine",)
+    def __init__(self, name: str, hook: Hook, guard: Guard) -> None:
+        self.name, self.hook, self.guard = name, hook, guard
 
-    def __init__(self, coroutine: Any) -> None:
-        self.coroutine = coroutine
-
-    def __del__(self) -> None:
-        if inspect.getcoroutinestate(self.coroutine) == inspect.CORO_CREATED:
-            self.coroutine.close()
-
-
-def _cancellations() -> int:
-    """How often the task at work has been asked to stop; 0 where asyncio runs none."""
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        return 0
-    return 0 if task is None else task.cancelling()
-
-
-@types.coroutine
-def _cancelled_at_its_first_await(coroutine: Any, args: tuple[Any, ...]) -> Any:
-    """The host's coroutine, cancelled where it first waits.
-
-    A cancellation that came while we waited is taken back, and made again once the host's code
-    has got that far: what it asks of its task until then (a time-out does) is as without us.
-    """
-    task = asyncio.current_task()
-    assert task is not None
-    task.uncancel()
-    try:
-        waited = coroutine.send(None)
-    except StopIteration as done:
-        task.cancel(*args)
-        return done.value
-    except BaseException:
-        task.cancel(*args)
-        raise
-    task.cancel(*args)
-    while True:
-        try:
-            sent = yield waited
-        except GeneratorExit:
-            coroutine.close()
-            raise
-        except BaseException as exc:
-            step = partial(coroutine.throw, exc)
-        else:
-            step = partial(coroutine.send, sent)
-        try:
-            waited = step()
-        except StopIteration as done:
-            return done.value
-
-
-def around(name: str, hook: Hook, guard: Guard, original: Any) -> Callable[..., Any]:
-    """A wrapt wrapper that lets ``hook`` observe the calls of ``original``.
-
-    The result and the exception are the host's own objects; an ``async def`` stays one.
-    """
-
-    def enter(call: Call) -> Any:
+    def enter(self, call: Call) -> Any:
+        """Begin to observe; None where this call is not observed."""
         outside = otel_context.get_current()
         try:
-            state = hook.before(call)
+            state = self.hook.before(call)
         except Exception as exc:
-            guard.failed(exc)
+            self.guard.failed(exc)
             otel_context.attach(outside)  # wherever it had got to
             return None
         if state is None:
-            guard.passed()
+            self.guard.passed()
             return None
         return state, outside
 
-    def leave(entered: Any, work: Callable[..., None], call: Call, what: Any, well: bool) -> None:
+    def leave(
+        self, entered: Any, work: Callable[..., None], call: Call, what: Any, well: bool
+    ) -> None:
+        """The host's call is over: ``work`` is the hook's word for how."""
         # `what` stays an argument: in a closure, the host's exception would hold itself alive
         state, outside = entered
         try:
             work(state, call, what)
         except Exception as exc:
-            guard.failed(exc)
+            self.guard.failed(exc)
             well = False
         try:
-            hook.settle(state)
+            self.hook.settle(state)
         except Exception as exc:
-            guard.failed(exc)
+            self.guard.failed(exc)
             otel_context.attach(outside)
             well = False
         if well:
-            guard.passed()
+            self.guard.passed()
 
-    async def drive(call: Call, started: _Started) -> Any:
+    async def prepare(self, call: Call) -> tuple[bool, tuple[Any, ...] | None]:
+        """Await the store's word.
+
+        Returns:
+            Whether all went well; with what a cancellation came that is meant for the host's call.
+        """
+        before = cancelling.count()
+        try:
+            await self.hook.prepare(call)
+        except asyncio.CancelledError as exc:
+            if cancelling.count() > before:
+                return True, exc.args
+            return False, None
+        except Exception as exc:
+            self.guard.failed(exc)
+            return False, None
+        return True, None
+
+
+def around(name: str, hook: Hook, guard: Guard, original: Any) -> Callable[..., Any]:
+    """A wrapper that lets ``hook`` observe the calls of ``original``.
+
+    The result and the exception are the host's own objects; an ``async def`` stays one. What is
+    gone through step by step is observed from its first step to its end (runtime/stepping.py).
+    """
+    observer = Observer(name, hook, guard)
+    enter, leave = observer.enter, observer.leave
+
+    async def drive(call: Call, started: cancelling.Started) -> Any:
         well, coroutine = True, started.coroutine
         if hook.waits:
-            before = _cancellations()
-            try:
-                await hook.prepare(call)
-            except asyncio.CancelledError as exc:
-                if _cancellations() > before:  # meant for the host's call
-                    coroutine = _cancelled_at_its_first_await(coroutine, exc.args)
-                else:
-                    well = False
-            except Exception as exc:
-                guard.failed(exc)
-                well = False
+            well, cancelled = await observer.prepare(call)
+            if cancelled is not None:
+                coroutine = cancelling.at_its_first_await(coroutine, cancelled)
         entered = enter(call)
         if entered is None:
             return await coroutine
@@ -251,9 +215,16 @@ def around(name: str, hook: Hook, guard: Guard, original: Any) -> Callable[..., 
         coroutine = wrapped(*args, **kwargs)  # wrong arguments raise here, as they always did
         if guard.off or not inspect.iscoroutine(coroutine):
             return coroutine
-        driven = drive(Call(name, wrapped, instance, args, kwargs), _Started(coroutine))
+        call = Call(name, wrapped, instance, args, kwargs)
+        driven = drive(call, cancelling.Started(coroutine))
         driven.__name__, driven.__qualname__ = coroutine.__name__, coroutine.__qualname__
         return driven
+
+    def stepwise(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        made = wrapped(*args, **kwargs)
+        if guard.off:
+            return made
+        return stepping.observed(observer, Call(name, wrapped, instance, args, kwargs), made)
 
     def synchronous(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
         if guard.off:
@@ -267,10 +238,14 @@ def around(name: str, hook: Hook, guard: Guard, original: Any) -> Callable[..., 
         except BaseException as exc:
             leave(entered, hook.failed, call, exc, True)
             raise
+        if stepping.goes_on(result):
+            return stepping.observed(observer, call, result, entered)
         leave(entered, hook.after, call, result, True)
         return result
 
     # a decorator may be a plain function that returns the coroutine of what it decorates
     forms = (original, inspect.unwrap(original), vars(type(original)).get("__call__"))
-    is_async = any(inspect.iscoroutinefunction(form) for form in forms)
-    return asynchronous if is_async else synchronous
+    if any(inspect.iscoroutinefunction(form) for form in forms):
+        return asynchronous
+    by_steps = (inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    return stepwise if any(is_so(form) for form in forms for is_so in by_steps) else synchronous

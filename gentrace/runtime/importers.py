@@ -12,13 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gentrace.runtime import copies, notices
-from gentrace.runtime.wrapping import Hooked
 
 # Target's name, the function, what stands in its place
-Wrapped = tuple[str, Any, Hooked]
+Wrapped = tuple[str, Any, Any]
 
 # Wrappers that others kept when they were taken out; should we come again, their calls are not seen
-_left: list[weakref.ref[Hooked]] = []
+_left: list[weakref.ref[Any]] = []
 
 
 class Importers:

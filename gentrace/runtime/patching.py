@@ -20,7 +20,7 @@ from gentrace.runtime import notices
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.guard import Hook, around
 from gentrace.runtime.importers import Importers, Wrapped
-from gentrace.runtime.wrapping import replace
+from gentrace.runtime.wrapping import replace, wrapper_in
 
 PATCHED, LATE, MISSING, ABSENT = "patched", "late", "missing", "absent"
 # What is done with a target's object: role -> (engine, target, module, object)
@@ -146,7 +146,7 @@ class Patcher:
         undo = replace(owner, name, around(label, hook, guard, function))
         if undo is not None:
             self._undo.append(undo)
-            self._wrapped.append((target.name, function, vars(owner)[name]))
+            self._wrapped.append((target.name, function, wrapper_in(vars(owner)[name])))
 
     def _state(self, target: Target, module: ModuleType, state: str) -> None:
         if not self._is_patched(target):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from gentrace.core import regular_files
+
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
@@ -19,7 +21,7 @@ class Checkout:
         common = self.git / "commondir"
         if not common.exists():
             return self.git
-        return self.git / common.read_text(encoding="utf-8").strip()
+        return self.git / regular_files.read_text(common).strip()
 
 
 def checkout(inside: str | None) -> Checkout | None:
@@ -51,18 +53,18 @@ def _git_folder(git: Path) -> Path:
     """``.git`` itself, or where a linked work tree's ``.git`` file points."""
     if git.is_dir():
         return git
-    pointed = git.read_text(encoding="utf-8").partition("gitdir:")[2].strip()
+    pointed = regular_files.read_text(git).partition("gitdir:")[2].strip()
     return (git.parent / pointed).resolve()
 
 
 def _head(found: Checkout) -> str | None:
-    head = (found.git / "HEAD").read_text(encoding="utf-8").strip()
+    head = regular_files.read_text(found.git / "HEAD").strip()
     if not head.startswith("ref:"):
         return head
     name, shared = head[4:].strip(), found.shared
     for folder in (found.git, shared):
         ref = folder / name
         if ref.exists():
-            return ref.read_text(encoding="utf-8").strip()
-    packed = (shared / "packed-refs").read_text(encoding="utf-8").splitlines()
+            return regular_files.read_text(ref).strip()
+    packed = regular_files.read_text(shared / "packed-refs", regular_files.LARGE).splitlines()
     return next((line.split()[0] for line in packed if line.endswith(" " + name)), None)

@@ -23,10 +23,10 @@ from gentrace.runtime import context, guard, notices
 from gentrace.runtime.code_state import CodeState
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.export.handover import Handover, provider_beside
+from gentrace.runtime.export.installation_key import installation_key
 from gentrace.runtime.export.outlet import make_exporter
 from gentrace.runtime.export.pipeline import Pipeline
 from gentrace.runtime.export.provider import own_provider
-from gentrace.runtime.export.scrubbing import installation_key
 from gentrace.runtime.export.spool import Spool
 from gentrace.runtime.hooks import (
     account,
@@ -47,6 +47,7 @@ from gentrace.runtime.hooks import (
     redis,
     requests,
     status,
+    threads,
 )
 from gentrace.runtime.patching import HookFactory, Patcher, Watcher
 from gentrace.runtime.process import Process
@@ -90,6 +91,8 @@ LIBRARIES: dict[str, Callable[[Engine, ModuleType], None]] = {
     "arq.connections": queue.install,
     "arq.worker": arq_worker.install,
     "redis.asyncio.client": redis.install,
+    "threading": threads.install,
+    "concurrent.futures.thread": threads.install,
     "logging": logs.install,
     "structlog": logs_structlog.install,
     "loguru": logs_loguru.install,

@@ -1,12 +1,19 @@
-"""Replacing a function with a wrapper that passes for it, and putting the original back."""
+"""Replacing a function with a wrapper that passes for it, and putting the original back.
+
+In a class that is a plain function (stand_ins.py), anywhere else a wrapt object, which is equal to
+the function and hashes as it does.
+"""
 
 from __future__ import annotations
 
+import inspect
 import pkgutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import wrapt
+
+from gentrace.runtime import stand_ins
 
 if TYPE_CHECKING:
     _BoundWrapper = wrapt.BoundFunctionWrapper[Any, Any]
@@ -59,6 +66,29 @@ class Hooked(_Wrapper):
         return self
 
 
+def is_hook(raw: Any) -> bool:
+    """Whether this entry of a namespace is a wrapper of ours, in a descriptor or not."""
+    return isinstance(raw, Hooked) or stand_ins.is_one(stand_ins.inner(raw))
+
+
+def wrapper_in(raw: Any) -> Any:
+    """The object itself that copies of a hooked entry are copies of."""
+    return raw if isinstance(raw, Hooked) else stand_ins.inner(raw)
+
+
+def _is_at_home_elsewhere(owner: Any, name: str, raw: Any) -> bool:
+    """Whether the function's own name leads to it at another place: it is pickled by that."""
+    function = stand_ins.inner(raw)
+    qualname = getattr(function, "__qualname__", "")
+    if qualname == f"{owner.__qualname__}.{name}":
+        return False
+    try:
+        found = pkgutil.resolve_name(_place(function))
+    except (AttributeError, ImportError, ValueError):
+        return False
+    return found is function
+
+
 def replace(
     owner: Any, name: str, wrapper: Wrapper, enabled: Callable[[], bool] | None = None
 ) -> Callable[[], None] | None:
@@ -71,16 +101,22 @@ def replace(
     Args:
         enabled: asked at each call; where it says no, the wrapper is passed over.
     """
-    own = name in vars(owner)
-    original = vars(owner)[name] if own else getattr(owner, name, None)
-    if original is None or isinstance(original, Hooked):
+    own, in_class = name in vars(owner), inspect.isclass(owner)
+    look_up = inspect.getattr_static if in_class else getattr
+    original = vars(owner)[name] if own else look_up(owner, name, None)
+    if original is None or is_hook(original):
         return None
-    hooked = cast(Any, Hooked)(original, wrapper, enabled)
+    hooked = None
+    if in_class and not _is_at_home_elsewhere(owner, name, original):
+        hooked = stand_ins.make(original, wrapper, enabled)
+    if hooked is None:
+        hooked = cast(Any, Hooked)(original, wrapper, enabled)
     setattr(owner, name, hooked)
 
     def restore() -> None:
         if vars(owner).get(name) is not hooked:
             return
+        stand_ins.keep_what_was_set(hooked, original)
         if own:
             setattr(owner, name, original)
         else:

@@ -18,6 +18,7 @@ TRACERS = ("gentrace", "opentelemetry", "wrapt")
 STARTS_WITH = {
     "gentrace",
     "gentrace.core",
+    "gentrace.core.regular_files",
     "gentrace.core.switch",
     "gentrace.runtime",
     "gentrace.runtime.notices",

@@ -40,6 +40,8 @@ ELSEWHERE = {
     "carrier.py:_readable": "tests/runtime/test_carrier.py",
     "export/otlp_http.py:Answers.send": "tests/e2e/test_endpoint_faults.py",
     "export/outlet.py:Outlet._no_exporter": "tests/runtime/export/test_pipeline.py",
+    "hooks/threads.py:ThreadHooks.start": "tests/runtime/hooks/test_threads.py",
+    "hooks/threads.py:ThreadHooks.submit": "tests/runtime/hooks/test_threads.py",
     "hooks/instrumentors.py:once_complete.later": "tests/e2e/test_opentelemetry_instrument.py",
     "hooks/logs_loguru.py:install.emit": "tests/runtime/hooks/test_logs_loguru.py",
     "otel_instrumentor.py:GentraceInstrumentor._instrument": (
@@ -51,6 +53,11 @@ ELSEWHERE = {
     "sdk_imports.py:_Noticing.create_module": "tests/runtime/test_sdk_imports.py",
     "sdk_imports.py:_Noticing.exec_module": "tests/runtime/test_sdk_imports.py",
     "unread_dotenv.py:DotenvOnlooker.find_spec": "tests/e2e/test_unread_dotenv.py",
+    "stepping.py:_Steps.begin": "tests/runtime/test_stepping.py",
+    "stepping.py:_Steps.go_on": "tests/runtime/test_stepping.py",
+    "stepping.py:_Steps.go_in": "tests/runtime/test_stepping.py",
+    "stepping.py:_Steps.go_out": "tests/runtime/test_stepping.py",
+    "stepping.py:_Steps.over": "tests/runtime/test_stepping.py",
     "unread_dotenv.py:watch": "tests/e2e/test_unread_dotenv.py",
 }
 """Guards that no scene comes past, and the tests that do."""

@@ -129,9 +129,9 @@ PROGRAM = """
             places = objects()
             hooked = {k for k, v in places.items() if is_hooked(v)}
             assert len(hooked) > 60, len(hooked)
-            twice = [k for k in hooked if is_hooked(places[k].__wrapped__)]
+            twice = [k for k in hooked if is_hooked(under(places[k]))]
             assert twice == [], twice
-            originals = {id(places[k].__wrapped__) for k in hooked}
+            originals = {id(under(places[k])) for k in hooked}
             unhooked = [
                 (name, key)
                 for name, module in list(sys.modules.items()) if name.startswith("pixsim7.")

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import copy
 import functools
 import inspect
 import pickle
+import re
+import sys
+import typing
+import weakref
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, ClassVar, cast
+from unittest import mock
 
 import pytest
 
 from gentrace.runtime.guard import Guard, around
 from gentrace.runtime.wrapping import replace
 from tests.runtime.test_guard import Hook, plainly
+from tests.support.unhooked import unhooked
 
 
 def twice(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -154,7 +161,7 @@ async def test_by_instance_class_and_heir(kind: str, hook: Hook) -> None:
         ways += [getattr(Service, kind), getattr(Heir, kind)]
     hooked = [(await called(way), looks(way)) for way in ways]
     assert hook.seen.count("settle") == len(ways)
-    hidden = vars(Service)[kind].__wrapped__
+    hidden = unhooked(vars(Service)[kind])
     for way, seen in zip(ways, hooked, strict=True):
         owner = way.__self__ if inspect.ismethod(way) else instance
         raw = hidden.__get__(
@@ -166,7 +173,8 @@ async def test_by_instance_class_and_heir(kind: str, hook: Hook) -> None:
 
 @every
 def test_pickled_and_copied(kind: str, hook: Hook) -> None:
-    for function in (getattr(Service, kind), vars(Service)[kind]):
+    function = getattr(Service, kind)
+    if inspect.isfunction(function):
         assert copy.copy(function) is function
         assert copy.deepcopy(function) is function
     again = pickle.loads(pickle.dumps(getattr(Service, kind)))
@@ -190,8 +198,6 @@ def loose(text: str) -> str:
 
 
 def test_a_copy_that_outlived_its_hook_is_pickled_as_the_function() -> None:
-    import sys
-
     module, own = sys.modules[__name__], loose
     restore = replace(module, "loose", around("loose", Hook(), Guard("loose"), own))
     assert restore is not None
@@ -216,3 +222,91 @@ def test_what_another_has_put_round_ours_stays() -> None:
     assert Host.work is theirs
     assert Host().work() == "done"
     assert hook.seen == []
+
+
+@every
+def test_it_is_one_object_of_the_hosts_kind(kind: str, hook: Hook) -> None:
+    if kind == "inherited":
+        return  # stands in the class that has it, when it is hooked there
+    raw, own = vars(Service)[kind], unhooked(vars(Service)[kind])
+    assert type(raw) is type(own)
+    ours, bare = getattr(Service, kind), own.__get__(None, Service)
+    assert (ours is getattr(Service, kind)) is (kind not in ("of_class", "soon_of_class"))
+    assert type(ours) is type(bare)
+    assert re.sub("0x[0-9a-f]+", "", repr(ours)) == re.sub("0x[0-9a-f]+", "", repr(bare))
+    assert ours == getattr(Service, kind)
+    assert hash(ours) == hash(getattr(Service, kind))
+    assert {getattr(Service, kind): "registered"}[getattr(Service, kind)] == "registered"
+    assert weakref.ref(ours)() is ours
+    assert inspect.unwrap(ours) == inspect.unwrap(getattr(bare, "__func__", bare))
+    assert typing.get_type_hints(ours) == typing.get_type_hints(bare)
+    assert inspect.getsource(ours) == inspect.getsource(bare)
+    if sys.version_info < (3, 14):
+        asked = vars(asyncio)["iscoroutinefunction"]  # as arq 0.25 asks; deprecated by 3.14
+        assert asked(ours) is asked(bare)
+
+
+@every
+async def test_a_mock_by_its_specification(kind: str, hook: Hook) -> None:
+    with mock.patch.object(Service, kind, autospec=True) as instead:
+        with pytest.raises(TypeError):
+            await called(functools.partial(getattr(Service(), kind), no_such_argument=1))
+        instead.return_value = ["mocked"]
+        if kind not in ("several", "several_soon"):
+            assert await called(getattr(Service(), kind)) == ["mocked"]
+    assert hook.seen == []
+
+
+def test_an_abstract_method_stays_one() -> None:
+    class Abstract(abc.ABC):
+        @abc.abstractmethod
+        def work(self) -> str: ...
+
+    class Real(Abstract):
+        def work(self) -> str:
+            return "done"
+
+    hook = Hook()
+    restore = replace(Abstract, "work", around("work", hook, Guard("work"), Abstract.work))
+    assert restore is not None
+    assert Real().work() == "done"
+    assert vars(Abstract)["work"].__isabstractmethod__
+
+    class Later(Abstract): ...
+
+    with pytest.raises(TypeError, match="abstract"):
+        cast(Any, Later)()
+    restore()
+
+
+def test_what_the_host_sets_on_it_stays_when_the_hook_is_gone() -> None:
+    class Host:
+        def work(self) -> str:
+            return "done"
+
+    own = Host.work
+    vars(own)["before"] = 1
+    restore = replace(Host, "work", around("work", Hook(), Guard("work"), own))
+    assert restore is not None
+    assert cast(Any, Host.work).before == 1
+    cast(Any, Host.work).route = "/work"
+    restore()
+    assert Host.work is own
+    assert vars(own) == {"before": 1, "route": "/work"}
+
+
+class Borrowing:
+    """Has a function that is at home in the module."""
+
+    work = loose
+
+
+def test_a_function_that_is_at_home_elsewhere_is_pickled_as_before() -> None:
+    borrowing: Any = Borrowing
+    own, hook = borrowing.work, Hook()
+    restore = replace(borrowing, "work", around("work", hook, Guard("work"), own))
+    assert restore is not None
+    assert borrowing.work == own
+    assert pickle.loads(pickle.dumps(borrowing.work)) == own
+    restore()
+    assert borrowing.work is own

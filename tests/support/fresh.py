@@ -75,8 +75,13 @@ OBJECTS = """
 
     def is_hooked(found):
         "Whether a wrapper stands there."
-        wrapt = sys.modules.get("wrapt")
-        return wrapt is not None and isinstance(found, wrapt.FunctionWrapper)
+        wrapt, ours = sys.modules.get("wrapt"), sys.modules.get("gentrace.runtime.wrapping")
+        is_hook = ours is not None and ours.is_hook(found)
+        return is_hook or (wrapt is not None and isinstance(found, wrapt.FunctionWrapper))
+
+    def under(found):
+        "What stands there without our wrapper."
+        return sys.modules["gentrace.runtime.wrapping"].wrapper_in(found).__wrapped__
 
     def changed(before, after):
         "The places whose object is another one; modules that came since do not count."

@@ -130,8 +130,8 @@ def _indented(functions: list[str]) -> str:
 LOOK = """
     import asyncio, importlib, inspect, json, sys
     sys.path.insert(0, sys.argv[1] if len(sys.argv) > 1 else "checkout")
-    import gentrace, wrapt
-    from gentrace.runtime import notices, startup
+    import gentrace
+    from gentrace.runtime import notices, startup, wrapping
     swallowed = []
     notices.on_swallowed.append(lambda where, exc: swallowed.append(f"{where}: {exc!r}"))
     assert gentrace.instrument()
@@ -139,8 +139,8 @@ LOOK = """
     def layers(found):
         "How many wrappers of ours stand around it."
         count = 0
-        while isinstance(found, wrapt.FunctionWrapper):
-            count, found = count + 1, found.__wrapped__
+        while wrapping.is_hook(found):
+            count, found = count + 1, wrapping.wrapper_in(found).__wrapped__
         return count
 
     async def look(module, qualname, functions):

@@ -7,11 +7,9 @@ on a span of ours): it is taken out where this process knows it.
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 from urllib.parse import unquote
 
@@ -25,7 +23,6 @@ from gentrace.core.scrub import URLS, Scrubber
 from gentrace.runtime import context
 
 OWN_SCOPE = "gentrace"
-_KEY_BYTES = 32
 # What may be a text: words, percent-encoded or other than ASCII. What collector-config.yaml takes
 # for one is among it.
 _TEXT = re.compile(r"\s|%[0-9A-Fa-f]{2}|[^\x00-\x7f]")
@@ -36,31 +33,6 @@ _OUTLINES = frozenset({"db.statement", "db.query.text"})
 
 class OfAnother(Resource):
     """The resource of another process, in whose place a span is written."""
-
-
-def installation_key(folder: Path) -> bytes:
-    """The installation's HMAC key, made once beside the spool; a random one where that fails."""
-    path = folder.parent / f"{folder.name}.key"
-    try:
-        key = path.read_bytes()
-        if len(key) == _KEY_BYTES:
-            return key
-    except OSError:
-        pass
-    key = secrets.token_bytes(_KEY_BYTES)
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(key)
-    except FileExistsError:
-        try:
-            return path.read_bytes() or key
-        except OSError:
-            return key
-    except OSError:
-        return key
-    return key
 
 
 def clean(spans: Iterable[Any], resource: Any, scrubber: Scrubber) -> list[ReadableSpan]:

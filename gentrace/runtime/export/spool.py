@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gentrace.core import names
+from gentrace.core import names, regular_files
 
 SPANS, RUNS, PROCESSES = "spans", "runs", "processes"
 _SEGMENT = re.compile(r"(?:spans|runs|processes)-\d{8}T\d{6}-\d+-[0-9a-f]{8}-\d{4}\.jsonl")
@@ -120,8 +120,7 @@ class _Segment:
 
     def __init__(self, path: Path, number: int) -> None:
         self.path, self.number, self._torn = path, number, False
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
-        self._fd = os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
+        self._fd = regular_files.append_to(path)
         self.size = os.fstat(self._fd).st_size
 
     def append(self, line: bytes) -> None:

@@ -19,7 +19,8 @@ from gentrace.core import names
 from gentrace.core.scrub import Scrubber
 from gentrace.runtime import context
 from gentrace.runtime.context import Run
-from gentrace.runtime.export.scrubbing import clean, installation_key
+from gentrace.runtime.export.installation_key import installation_key
+from gentrace.runtime.export.scrubbing import clean
 
 SCRUBBER = Scrubber(b"the installation's key")
 letters = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=6, max_size=30)

@@ -10,6 +10,7 @@ import inspect
 import pickle
 import sys
 import traceback
+import types
 import warnings
 import weakref
 from collections.abc import Awaitable, Callable
@@ -26,6 +27,7 @@ from gentrace.runtime.session import HOOKS
 from tests.runtime.hooks.conftest import FakeHost
 from tests.support.fakehost import CASES, REACHED_BY, Case, arguments, script
 from tests.support.host import until
+from tests.support.unhooked import unhooked
 
 every = pytest.mark.parametrize("case", CASES, ids=str)
 every_async = pytest.mark.parametrize("case", [c for c in CASES if c.is_async], ids=str)
@@ -47,7 +49,7 @@ class Result:
 
 def original(case: Case) -> Any:
     """The function as the host wrote it, bound as callers have it."""
-    raw = vars(case.place)[case.name].__wrapped__
+    raw = unhooked(vars(case.place)[case.name])
     return raw.__get__(case.place()) if case.owner else raw
 
 
@@ -260,8 +262,12 @@ def test_the_function_looks_the_same(case: Case, fake: FakeHost) -> None:
         assert (hooked, hash(hooked)) == (own, hash(own))
     assert inspect.ismethod(hooked) is inspect.ismethod(own)
     assert inspect.getsource(hooked) == inspect.getsource(own)
-    static = inspect.getattr_static(case.place, case.name)
-    assert isinstance(static, staticmethod) is isinstance(static.__wrapped__, staticmethod)
+    if case.owner:
+        static = inspect.getattr_static(case.place, case.name)
+        assert type(static) is type(unhooked(static))
+        assert isinstance(static, staticmethod) is ("@staticmethod" in case.source)
+        assert getattr(case.place, case.name) is getattr(case.place, case.name)
+        assert type(getattr(case.place, case.name)) is types.FunctionType
 
 
 @every
