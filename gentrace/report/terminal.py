@@ -15,7 +15,7 @@ from rich.text import Text
 PIPED_WIDTH = 120
 _ASCII = str.maketrans(
     {"·": "-", "→": ">", "█": "#", "░": ":", "├": "|", "└": "`", "│": "|", "…": "~", "•": "*",
-     "✗": "x", "◆": "*"}
+     "✗": "x", "◆": "*", "×": "x"}
 )  # fmt: skip
 # What a host wrote may hold escape sequences: a terminal would obey them.
 _DIRECTION = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))  # would turn the text around it
