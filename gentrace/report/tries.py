@@ -12,6 +12,7 @@ from rich.text import Text
 from gentrace.analysis.tries import Attempt, Error, Try
 from gentrace.report import words
 from gentrace.report.terminal import wrapped, write
+from gentrace.report.visible import visible
 
 HEAD = ("try", "start", "took", "in", "ended")
 _MOST, _SHOWN = 12, 5
@@ -84,7 +85,7 @@ def _workers(tries: Sequence[Try]) -> dict[str, str]:
         service, pid = span.service.rpartition("-")[2], span.resource.get("process.pid")
         name = str(pid) if pid is not None else instance[-8:]
         where = f"{span.resource.get('host.name')}:" if len(hosts) > 1 else ""
-        found[instance] = f"{service} {where}{name}" if len(spans) > 1 else service
+        found[instance] = visible(f"{service} {where}{name}" if len(spans) > 1 else service)
     return found
 
 

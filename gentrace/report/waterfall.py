@@ -18,6 +18,7 @@ from gentrace.core import names
 from gentrace.core.spans import Span, plain
 from gentrace.report import summary, words
 from gentrace.report.terminal import say, wrapped, write
+from gentrace.report.visible import visible
 
 _COLOURS = ("cyan", "blue", "magenta", "green")
 _ALL_FRAMES = 50
@@ -176,14 +177,15 @@ def _node(to: Console, view: View, node: Node, branch: str, stem: str) -> None:
         label.append(name, "bold red" if span.failed else "bold")
         details = [what]
     else:
-        name = _FAILED + span.name if span.failed else span.name
+        name = visible(_FAILED + span.name if span.failed else span.name)
         label.append(name, "bold red" if span.failed else "bold")
         details = summary.words(span, view.numbers.get(span.span_id, 0))
     if node.mark:
         details.append(f"({node.mark})")
     if node.fold and node.fold.library == SQL and not _fits(layout, branch, label, details[0]):
         details = []  # the number and the time say enough; --all has them one by one
-    _row(to, layout, _bar(view, node), (branch, stem), label, ", ".join(details))
+    told = visible(", ".join(details))
+    _row(to, layout, _bar(view, node), (branch, stem), label, told)
     for at_ns, text, style in () if repeats else _extra(view, node):
         mark = Text(" " * layout.left)
         if at_ns:
