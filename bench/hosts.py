@@ -163,6 +163,7 @@ def host(
         "PROVIDER_BASE_URL": provider,
         "MEDIA_DIR": str(folder / "media"),
         "ACCOUNT_SLOTS": "100",  # so that no generation waits for an account
+        "DISPATCH_STAGGER_MAX_SECONDS": "0",  # nor is held back at random
         "SSL_CERT_FILE": str(_one_authority(folder)),
         "OTEL_BSP_SCHEDULE_DELAY": "1000",  # gentrace's default, for all
         "OTEL_RESOURCE_ATTRIBUTES": f"{MARK}={variant.name}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from gentrace.analysis import filters
@@ -15,6 +15,11 @@ from gentrace.core.errors import NotFoundError, UsageError
 from gentrace.sources.base import Source
 
 _HEX = re.compile(r"[0-9a-fA-F]{8,32}")
+_UUID = re.compile(
+    r"(?:urn:uuid:)?\{?([0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12})\}?", re.IGNORECASE
+)
+_TRACE, _WHOLE = "trace", 32
+Say = Callable[[str], object]
 _LOOKUPS = {
     "provider": (names.PROVIDER_JOB_ID, "provider job"),
     "job": (names.MESSAGING_MESSAGE_ID, "ARQ job"),
@@ -66,12 +71,16 @@ def _nowhere(wanted: Filter, every: Sequence[Run]) -> list[str]:
     return [*told, *(filters.unknown_outcome(outcome, there) for outcome in strange)]
 
 
-def find(source: Source, asked: str, routes: Iterable[str] = ()) -> list[Run]:
+def find(
+    source: Source, asked: str, routes: Iterable[str] = (), say: Say | None = None
+) -> list[Run]:
     """The runs of what was asked for, oldest first; never empty.
 
     Args:
-        asked: a generation id, a trace id or 8 and more of its first digits, ``provider:ID``,
-            ``job:ID``, or nothing: the newest that failed, else the newest.
+        asked: a generation id (a UUID with or without its dashes, in either case), a trace id or 8
+            and more of its first digits, ``trace:ID``, ``provider:ID``, ``job:ID``, or nothing: the
+            newest that failed, else the newest.
+        say: takes what the user should know of the choice.
 
     Raises:
         NotFoundError: there is no such generation; says what was looked at.
@@ -80,6 +89,8 @@ def find(source: Source, asked: str, routes: Iterable[str] = ()) -> list[Run]:
     if not asked:
         return [newest(source, routes)]
     scheme, colon, rest = asked.partition(":")
+    if colon and (named := _by_id(source, asked, routes)):
+        return named  # whatever its id looks like
     if colon and scheme in _LATER:
         raise UsageError(
             f"{asked}: {_LATER[scheme]} cannot be looked up in {source.description}; "
@@ -90,14 +101,52 @@ def find(source: Source, asked: str, routes: Iterable[str] = ()) -> list[Run]:
         found = runs(source.by_attribute(name, rest).traces, routes)
         matching = [run for run in found if rest in run.values(name)]
         return matching or _not_found(source, f"{what} {rest!r}")
-    if len(asked) < 32:
-        found = runs(source.by_generation(asked).traces, routes)
-        matching = [run for run in found if run.id == asked]
+    if colon and scheme == _TRACE and _HEX.fullmatch(rest):
+        return _by_trace(source, rest) or _not_found(source, f"trace {rest!r}")
+    matching = _by_id(source, asked, routes)
+    digits = _digits(asked)
+    if not matching and digits:
+        return _by_trace(source, digits) or _not_found(source, f"generation or trace {asked!r}")
+    if matching and len(digits) == _WHOLE and say is not None:
+        _say_both(source, asked, digits, matching, say)
+    return matching or _not_found(source, f"generation {asked!r}")
+
+
+def _by_id(source: Source, asked: str, routes: Iterable[str]) -> list[Run]:
+    """The runs of the generation; of a UUID in the spelling that is there."""
+    for spelling in _spellings(asked):
+        found = runs(source.by_generation(spelling).traces, routes)
+        matching = [run for run in found if run.id == spelling]
         if matching:
             return matching
-    if _HEX.fullmatch(asked):
-        return _by_trace(source, asked, routes)
-    return _not_found(source, f"generation {asked!r}")
+    return []
+
+
+def _spellings(asked: str) -> list[str]:
+    """The id as it was given; then, of a UUID, as hosts write it, the likely ones first."""
+    matched = _UUID.fullmatch(asked)
+    if matched is None:
+        return [asked]
+    digits = matched[1].replace("-", "").lower()
+    dashed = "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+    return list(dict.fromkeys((asked, dashed, digits, dashed.upper(), digits.upper())))
+
+
+def _digits(asked: str) -> str:
+    """What was asked for as the digits of a trace id; empty where it can be none."""
+    matched = _UUID.fullmatch(asked)
+    digits = matched[1].replace("-", "") if matched else asked
+    return digits.lower() if _HEX.fullmatch(digits) else ""
+
+
+def _say_both(source: Source, asked: str, digits: str, chosen: Sequence[Run], say: Say) -> None:
+    """Say so where the id is that of another generation's trace, too."""
+    if any(run.trace_id == digits for run in chosen) or not source.trace(digits):
+        return
+    say(
+        f"{asked} is the id of a generation, which this is, and of another trace; "
+        f"{_TRACE}:{digits} asks for that"
+    )
 
 
 def newest(source: Source, routes: Iterable[str] = ()) -> Run:
@@ -113,14 +162,13 @@ def newest(source: Source, routes: Iterable[str] = ()) -> Run:
     return (failed or [run for run in found if run.id is not None] or found)[-1]
 
 
-def _by_trace(source: Source, asked: str, routes: Iterable[str]) -> list[Run]:
+def _by_trace(source: Source, asked: str) -> list[Run]:
+    """The runs in the trace of that id, or of the one whose id begins so."""
     traces = source.trace(asked)
     if len(traces) > 1:
         some = ", ".join(trace.trace_id[:12] for trace in traces[:5])
         raise UsageError(f"{asked}: {len(traces)} traces start so ({some}, …); give more digits")
-    found = runs(traces)
-    what = f"generation or trace {asked!r}" if len(asked) < 32 else f"trace {asked!r}"
-    return found or _not_found(source, what)
+    return runs(traces)
 
 
 def _not_found(source: Source, what: str) -> list[Run]:

@@ -178,6 +178,10 @@ class Parts:
                     waiting.append(child.span_id)
         return found
 
+    def children(self, span: Span) -> Sequence[Span]:
+        """The spans that hang right under it, by start."""
+        return self._children.get(span.span_id, ())
+
     @cached_property
     def _children(self) -> dict[str, list[Span]]:
         found: dict[str, list[Span]] = defaultdict(list)

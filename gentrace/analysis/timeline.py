@@ -225,6 +225,8 @@ def _read_at(parts: Parts, poll: Span) -> int:
 
 def span_ns(seconds: Any) -> int:
     """Nanoseconds of a duration in seconds; 0 where it is none: no number, below 0, endless."""
-    if not isinstance(seconds, int | float) or not 0 <= seconds <= LONGEST_S:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return 0
+    if not 0 <= seconds <= LONGEST_S:
         return 0
     return round(seconds * 1e9)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from gentrace.analysis.pauses import pauses
 from gentrace.analysis.unwritten import orphans, stand_ins
 from gentrace.core.spans import Span
 
@@ -70,7 +71,7 @@ class Node:
 
 def build(spans: Sequence[Span], *, fold: bool = True) -> list[Node]:
     """The roots of the tree, everything by start."""
-    made = stand_ins(spans)
+    made = [*stand_ins(spans), *pauses(spans)]
     everything = sorted([*spans, *made], key=lambda span: span.start_ns) if made else spans
     children: dict[str, list[Span]] = defaultdict(list)
     marks: dict[str, str] = {span.span_id: OPEN for span in everything if span.open}

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gentrace.cli import output
 from gentrace.cli.common import JsonOption
 from gentrace.core.errors import SourceError, UsageError
 
@@ -53,7 +54,10 @@ def command(
         raise UsageError("--write: it writes what --host finds; name a checkout with --host")
     if source is not None and not source.is_dir():
         raise SourceError(f"--source {source}: no such folder; doctor reads a spool's folder")
-    found = diagnose.of_processes(processes.read(source or settings.spool_path()))
+    passed: list[str] = []
+    found = diagnose.of_processes(processes.read(source or settings.spool_path(), passed))
+    for text in passed:
+        output.say(text)
     found = unread_switch.added(unread_dotenv.added(found))
     if as_json:
         print(json.dumps(report.as_object(found)))

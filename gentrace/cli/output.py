@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 from gentrace.core.errors import UsageError
-from gentrace.report.terminal import printable
+from gentrace.report.visible import visible
 
 
 def prepare() -> None:
@@ -48,7 +48,7 @@ def written(command: Callable[[], int]) -> int:
 
 def say(text: str) -> None:
     """One line on stderr; what others wrote in it cannot command the terminal."""
-    print(f"gentrace: {printable(text)}", file=sys.stderr)
+    print(f"gentrace: {visible(text)}", file=sys.stderr)
 
 
 def _abandon() -> None:

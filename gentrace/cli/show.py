@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from gentrace.cli import output
 from gentrace.cli.common import (
     CaFileOption,
     HeaderOption,
@@ -22,8 +23,8 @@ def command(
     what: Annotated[
         str,
         typer.Argument(
-            help="A generation id, a trace id (or its first 8 digits), provider:<job id> or "
-            "job:<ARQ id>. Default: the newest that failed, else the newest.",
+            help="A generation id, a trace id (or its first 8 digits), trace:<id>, "
+            "provider:<job id> or job:<ARQ id>. Default: the newest that failed, else the newest.",
             metavar="[GENERATION]",
             show_default=False,
         ),
@@ -46,7 +47,7 @@ def command(
     opened = open_source(source, headers=header or (), ca_file=ca_file, insecure=insecure)
     into = links(opened)
     try:
-        found = generations.find(opened, what, routes())
+        found = generations.find(opened, what, routes(), output.say)
     finally:
         say_notes(opened)
     chosen = found[-1]

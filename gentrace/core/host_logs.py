@@ -38,11 +38,13 @@ class LogEvent:
         text: what they are called in the log where that is a sentence, with ``{field}`` for a
             word in it; on the span they have the (one) name.
         fields: what goes with them.
+        pause: the one of the fields that holds for how many seconds the host then does nothing.
     """
 
     names: tuple[str, ...]
     text: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
+    pause: str = ""
 
     def faults(self) -> Iterator[str]:
         """What is wrong with it, in words."""
@@ -50,6 +52,8 @@ class LogEvent:
             yield "names: a name is needed"
         if self.text and len(self.names) > 1:
             yield "text: goes with one name"
+        if self.pause and self.pause not in self.fields:
+            yield f"pause: {self.pause!r} is none of its fields"
         for text in self.text:
             if not beginning(text).strip():
                 yield f"text: {text!r} must begin with words of its own"

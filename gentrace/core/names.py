@@ -262,6 +262,12 @@ LOG_EVENTS_LEFT_OUT = _attribute(
     "spans with many of the host's log events",
     "log events of the host that this span did not take",
 )
+PAUSE = _attribute(
+    "gentrace.pause_s",
+    "double",
+    "log events that the profile calls a pause",
+    "for how many seconds the host does nothing from then on, as it logged it",
+)
 CODE_STALE = _attribute(
     "gentrace.code.stale",
     "string[]",
@@ -311,6 +317,11 @@ EVENT_STATUS = "generation.status"
 EVENT_PROVIDER_STATUS = "generation.provider.status"
 EVENT_CACHE = "generation.cache.write"
 EVENT_ACCOUNT_RELEASED = "account.released"
+EVENT_EXCEPTION = "exception"
+OWN_EVENTS = frozenset(
+    {EVENT_STATUS, EVENT_PROVIDER_STATUS, EVENT_CACHE, EVENT_ACCOUNT_RELEASED, EVENT_EXCEPTION}
+)
+"""The events that tell of the run; all others are the host's log events."""
 
 # OpenTelemetry semantic conventions used by our own spans
 CODE_FUNCTION = "code.function.name"

@@ -7,11 +7,14 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
-from gentrace.analysis import remarks
+from gentrace.analysis import gaps, remarks
 from gentrace.analysis.generations import Listing
 from gentrace.analysis.runs import Run
+from gentrace.analysis.tree import build
+from gentrace.analysis.tries import Error, Try, tries
 from gentrace.core import names
 from gentrace.core.spans import Span
 from gentrace.core.times import State
@@ -84,7 +87,13 @@ def show(runs: Sequence[Run], chosen: Run, links: Links | None = None) -> Object
     return {
         "generation": _linked(row(chosen), chosen, links),
         "runs": [
-            {**_linked(row(run), run, links), "notes": remarks.of_run(run), "spans": _spans(run)}
+            {
+                **_linked(row(run), run, links),
+                "notes": remarks.of_run(run),
+                "tried": [_try(one, run.start_ns) for one in tries(run.parts)],
+                "gaps": _gaps(run),
+                "spans": _spans(run),
+            }
             for run in runs
         ],
         **_searches(links.of_generation(runs) if links else None),
@@ -100,6 +109,64 @@ def _searches(searches: Searches | None) -> Object:
     if searches is None:
         return {}
     return {"links": {"search": list(searches.urls), "left_out": searches.left_out}}
+
+
+def _try(one: Try, start_ns: int) -> Object:
+    """One start of the job; ``like`` is the number of an earlier one that went alike."""
+    return {
+        "number": one.number,
+        **_work(one.span, start_ns),
+        "instance": one.span.instance,
+        "outcome": one.outcome,
+        "status": one.status,
+        "reason": one.reason,
+        **_error(one.error),
+        "like": one.like or None,
+        "attempts": [
+            {
+                "number": attempt.number,
+                **_work(attempt.span, start_ns),
+                "provider_status": attempt.status,
+                **_error(attempt.error),
+                "like": attempt.like or None,
+            }
+            for attempt in one.attempts
+        ],
+    }
+
+
+def _work(span: Span, start_ns: int) -> Object:
+    return {
+        "span_id": span.span_id,
+        "started_at": iso(span.start_ns),
+        "offset_s": seconds(span.start_ns - start_ns),
+        "duration_s": None if span.open else seconds(span.duration_ns),
+    }
+
+
+def _error(error: Error | None) -> Object:
+    return {
+        "error_code": error.code if error else None,
+        "error_type": error.type if error else None,
+        "error_message": error.message if error else None,
+    }
+
+
+def _gaps(run: Run) -> list[Object]:
+    """Over a second inside a job or a request of which no span tells."""
+    found = gaps.find(build(run.parts.spans, fold=False))
+    return [
+        {
+            "span_id": gap.span.span_id,
+            "started_at": iso(gap.start_ns),
+            "offset_s": seconds(gap.start_ns - run.start_ns),
+            "duration_s": seconds(gap.took_ns),
+            "after": gap.after.name if gap.after else None,
+            "before": gap.before.name if gap.before else None,
+            "logged": [event.name for event in gap.logged],
+        }
+        for gap in sorted(chain(*found.values()), key=lambda each: each.start_ns)
+    ]
 
 
 def _spans(run: Run) -> list[Object]:

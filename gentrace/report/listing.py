@@ -16,6 +16,7 @@ from gentrace.core.times import State
 from gentrace.report import words
 from gentrace.report.links import Searches, print_searches
 from gentrace.report.terminal import say, wrapped, write
+from gentrace.report.visible import SIGN, visible
 
 HEAD = ("id", "when", "outcome", "took", "operation", "provider/model", "time went")
 _TOOK, _SHRINKABLE, _NARROWEST = 3, (0, 4, 5, 6), 9
@@ -81,7 +82,7 @@ def _lines(row: Sequence[str], widths: Sequence[int], gap: int) -> Iterator[str]
 def _cells(run: Run, now_ns: int) -> list[str]:
     took_ns = run.duration_ns if run.id is not None else run.last_ns - run.start_ns
     id_ = run.id or (f"({run.returned_id})" if run.returned_id else "-")
-    return [
+    cells = [
         id_ if run.number == 1 else f"{id_} #{run.number}",
         words.clock(run.start_ns, now_ns),
         filters.outcome(run),
@@ -90,6 +91,7 @@ def _cells(run: Run, now_ns: int) -> list[str]:
         words.asked(run.provider, run.model),
         _story(run, now_ns),
     ]
+    return [visible(cell).replace("\n", SIGN).replace("\t", SIGN) for cell in cells]
 
 
 def _story(run: Run, now_ns: int) -> str:

@@ -1,6 +1,6 @@
 """Self-contained HTML pages: one file, no network, readable in light and dark and on paper.
 
-What a host wrote is hostile: everything is escaped, control characters are made visible, and the
+What a host wrote is hostile: everything is escaped, every character is made visible, and the
 page's own policy lets a browser load nothing.
 """
 
@@ -15,10 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from gentrace import __version__
 from gentrace.core.times import State
 from gentrace.report import words
+from gentrace.report.visible import visible
 
-_CONTROLS = {*range(32), *range(127, 160)} - {ord("\n"), ord("\t")}
-_DIRECTION = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))  # would turn the text around it
-_VISIBLE = dict.fromkeys(_CONTROLS, "\N{REPLACEMENT CHARACTER}") | dict.fromkeys(_DIRECTION, "")
 _WAITS = frozenset({State.QUEUE, State.ACCOUNT_WAIT, State.RETRY_WAIT, State.HOLD})
 
 
@@ -59,4 +57,4 @@ def _environment() -> Environment:
 
 
 def _plain(value: Any) -> Any:
-    return value.translate(_VISIBLE) if type(value) is str else value
+    return visible(value) if type(value) is str else value

@@ -10,9 +10,11 @@ from rich.text import Text
 
 from gentrace.analysis import remarks
 from gentrace.analysis.runs import Run
+from gentrace.analysis.tries import tries
 from gentrace.report import words
 from gentrace.report.links import Links, print_searches
 from gentrace.report.terminal import address, say, write
+from gentrace.report.tries import print_tries
 from gentrace.report.waterfall import print_waterfall
 
 
@@ -40,8 +42,10 @@ def print_show(
             _other(to, run, now_ns)
     if links and len(runs) > 1:
         print_searches(to, links.of_generation(runs), len(runs))
+    made = tries(chosen.parts)
+    print_tries(to, made, chosen.trace.start_ns)
     to.print()
-    print_waterfall(to, chosen.trace.spans, everything=everything)
+    print_waterfall(to, chosen.trace.spans, made, everything=everything)
 
 
 def _header(to: Console, run: Run, now_ns: int) -> None:

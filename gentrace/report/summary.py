@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
+from gentrace.analysis.folding import Repeats, is_log
+from gentrace.analysis.gaps import Gap
 from gentrace.analysis.timeline import span_ns
 from gentrace.analysis.tree import HTTP, SQL, Fold, http_call, library_of
+from gentrace.analysis.tries import Try
 from gentrace.core import names
 from gentrace.core.spans import Event, Span, plain
 from gentrace.report.words import asked, duration, joined, short_type
 
+_GAP_LOGS = 3
+_KINDS = {True: ("try", "tries"), False: ("attempt", "attempts")}
 
-def words(span: Span) -> list[str]:
-    """The attributes that matter for this kind of span, in short form."""
+
+def words(span: Span, number: int = 0) -> list[str]:
+    """The attributes that matter for this kind of span, in short form.
+
+    Args:
+        number: which try of the run it is; 0 where there is but one.
+    """
     if library_of(span) == HTTP:
         method, _, rest = http_call(span).partition(" ")
         return [rest if span.name.endswith(method) else f"{method} {rest}"]
     if library_of(span) == SQL:
         statement = span.text("db.query.text") or span.text("db.statement") or ""
         return [] if statement == span.name else [statement]
-    told = [word for word in _told(span) if word]
+    told = [word for word in _told(span, number) if word]
     caller = span.text(names.CALLER)
     if caller and caller != "request":
         told.append(f"by {caller}")
@@ -30,7 +41,7 @@ def words(span: Span) -> list[str]:
     return told
 
 
-def _told(span: Span) -> list[str | None]:
+def _told(span: Span, number: int) -> list[str | None]:
     text = span.text
     if span.kind == "SERVER":
         return [*codes(span)[:1], _labelled("returned", text(names.RETURNED_ID))]
@@ -45,11 +56,14 @@ def _told(span: Span) -> list[str | None]:
     if span.kind == "CONSUMER":
         attempt, outcome = text(names.JOB_TRY), text(names.JOB_OUTCOME)
         status = joined((text(names.JOB_STATUS), text(names.JOB_REASON)), ": ")
+        told = f"ARQ's try {attempt}" if number else f"try {attempt}"
+        again = told if attempt not in (None, "1", str(number)) else None
+        over = f"→ {status}" if status else None
         return [
             text(names.CODE_FUNCTION),
-            f"try {attempt}" if attempt not in (None, "1") else None,
+            joined((f"try {number}" if number else None, over if not again else None), " "),
+            joined((again, over), " ") if again else None,
             None if outcome == "succeeded" else outcome,
-            f"→ {status}" if status else None,
         ]
     match span.name:
         case names.RUN:
@@ -112,14 +126,57 @@ def fold_words(fold: Fold) -> tuple[str, str]:
     return (count if len(fold.spans) == 1 else f"{count} {duration(fold.busy_ns)}"), fold.what
 
 
-def events(span: Span) -> list[Event]:
-    """The events worth a line: not what the span's own words or error lines tell already."""
+def repeats_words(repeats: Repeats) -> tuple[str, str]:
+    """A line of several tries or attempts, and what it stands for: ``tries 3-6, as 1 and 2``."""
+    first, last = repeats.told[0], repeats.told[-1]
+    what = _KINDS[isinstance(first, Try)]
+    name = first.span.name if first is last else f"{len(repeats.told)} × {first.span.name}"
+    many = first is not last
+    number = f"{first.number}-{last.number}" if many else str(first.number)
+    which = f"{what[many]} {number}"
+    like = " and ".join(map(str, repeats.like))
+    return name, f"{which}, as {what[len(repeats.like) > 1]} {like}"
+
+
+def gap_words(gap: Gap) -> str:
+    """What stands around a gap, and what the host logged in it."""
+    told = [
+        f"after {gap.after.name}" if gap.after else "from its start",
+        f"before {gap.before.name}" if gap.before else "until its end",
+    ]
+    if gap.logged:
+        logged = [event.name for event in gap.logged[:_GAP_LOGS]]
+        more = len(gap.logged) - len(logged)
+        told.append(f"logged {', '.join(logged)}" + (f" and {more} more" if more else ""))
+    return ", ".join(told)
+
+
+def left_out(logs: int, repeats: Iterable[Repeats]) -> str:
+    """What a view folded away, and how to see it; empty where nothing was.
+
+    Args:
+        logs: how many log events of the host.
+    """
+    told = [f"{logs} log event{'s' * (logs > 1)}"] if logs else []
+    kinds = Counter(_KINDS[isinstance(one, Try)] for each in repeats for one in each.told)
+    told += [f"{count} {kind[count > 1]}" for kind, count in kinds.items()]
+    be = "is" if sum(kinds.values()) + logs == 1 else "are"
+    return f"{' and '.join(told)} {be} folded; --all shows them" if told else ""
+
+
+def events(span: Span, logs: Set[tuple[str, int]] | None = None) -> list[Event]:
+    """The events worth a line: not what the span's own words or error lines tell already.
+
+    Args:
+        logs: the log events that are, by the span's id and their place; None where all are.
+    """
     committed = _committed(span)
     return [
         event
-        for event in span.events
-        if not (event.name == "exception" and span.failed)
+        for place, event in enumerate(span.events)
+        if not (event.name == names.EVENT_EXCEPTION and span.failed)
         and not (committed and event.attributes is committed)
+        and (logs is None or not is_log(event.name) or (span.span_id, place) in logs)
     ]
 
 
@@ -138,7 +195,7 @@ _EVENT_WORDS = {
 
 def event_words(event: Event) -> str:
     """An event in short."""
-    if event.name == "exception":
+    if event.name == names.EVENT_EXCEPTION:
         kind = short_type(_text(event.attributes.get("exception.type")))
         return f"caught {joined((kind, _text(event.attributes.get('exception.message'))), ': ')}"
     if event.name == names.EVENT_STATUS:
@@ -146,13 +203,14 @@ def event_words(event: Event) -> str:
     if event.name in _EVENT_WORDS:
         rest = " ".join(plain(value) for value in event.attributes.values())
         return joined((_EVENT_WORDS[event.name], rest), " ")
-    fields = (f"{name}={plain(value)}" for name, value in event.attributes.items())
+    told = {name: value for name, value in event.attributes.items() if name != names.PAUSE}
+    fields = (f"{name}={plain(value)}" for name, value in told.items())
     return joined((event.name, " ".join(fields)), " ")
 
 
 def error_lines(span: Span, *, frames: int = 1) -> list[str]:
     """Code, type and message of a failing span, then the innermost frames of its stack."""
-    exceptions = [event.attributes for event in span.events if event.name == "exception"]
+    exceptions = [event.attributes for event in span.events if event.name == names.EVENT_EXCEPTION]
     last: Mapping[str, Any] = exceptions[-1] if exceptions else {}
     kind = short_type(span.text(names.ERROR_TYPE) or _text(last.get("exception.type")))
     message = span.status_message or _text(last.get("exception.message")) or ""

@@ -12,14 +12,14 @@ from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.text import Text
 
+from gentrace.report.visible import SIGN, visible
+
 PIPED_WIDTH = 120
 _ASCII = str.maketrans(
     {"·": "-", "→": ">", "█": "#", "░": ":", "├": "|", "└": "`", "│": "|", "…": "~", "•": "*",
-     "✗": "x", "◆": "*"}
+     "✗": "x", "◆": "*", "×": "x",
+     SIGN: "?"}
 )  # fmt: skip
-# What a host wrote may hold escape sequences: a terminal would obey them.
-_DIRECTION = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))  # would turn the text around it
-_CONTROLS = dict.fromkeys({*range(32), *range(127, 160), *_DIRECTION} - {9, 10}, "\ufffd")
 
 
 def console() -> Console:
@@ -30,14 +30,9 @@ def console() -> Console:
     return Console(width=width, highlight=False, emoji=False, markup=False)
 
 
-def printable(text: str) -> str:
-    """The text with what a terminal would obey made visible."""
-    return text.translate(_CONTROLS)
-
-
 def write(to: Console, line: Text) -> None:
-    """One line as it is, its control characters made visible; in ASCII where there is no more."""
-    line.plain = printable(line.plain).replace("\n", "\ufffd")
+    """One line as it is, every character of it visible; in ASCII where there is no more."""
+    line.plain = visible(line.plain).replace("\n", SIGN)
     if not (to.encoding or "").lower().startswith("utf"):
         line.plain = line.plain.translate(_ASCII)
     line.rstrip()
@@ -67,11 +62,11 @@ def wrapped(text: str, width: int) -> list[str]:
     width = max(10, width)
     lines: list[str] = []
     line = ""
-    for word in text.split():
+    for word in visible(text).split():
         if line and cell_len(line) + 1 + cell_len(word) > width:
             lines.append(line)
             line = ""
-        *pieces, word = chop_cells(word, width)
+        *pieces, word = chop_cells(word, width) or [word]  # of marks without a letter, none
         lines += pieces
         line = f"{line} {word}" if line else word
     return [*lines, line] if line or not lines else lines

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from gentrace.analysis import folding, gaps
+from gentrace.analysis.folding import Repeats, is_log
+from gentrace.analysis.gaps import Gap
 from gentrace.analysis.tree import HTTP, SQL, Node, build, library_of
+from gentrace.analysis.tries import Try
 from gentrace.core import names
 from gentrace.core.spans import Span, plain
 from gentrace.report import summary, words
-from gentrace.report.terminal import wrapped, write
+from gentrace.report.terminal import say, wrapped, write
+from gentrace.report.visible import visible
 
 _COLOURS = ("cyan", "blue", "magenta", "green")
 _ALL_FRAMES = 50
+_FAILED = "✗ "
 _LEAST_GUIDES = 12  # cells; where a tree is deeper than half the line, its depth stands as a number
 
 
@@ -44,30 +50,78 @@ class Layout:
         last = max(first + 1, -(-(end_ns - self.start_ns) * self.bar // total))
         return (" " * first + sign * (last - first))[: self.bar].ljust(self.bar)
 
+    def name(self, span: Span) -> str:
+        """The column of the span's service; the run is no process's own."""
+        service = "" if span.name == names.RUN else span.service.removeprefix(self.prefix)
+        return f" {service[: self.service]:{self.service}} "
+
     def offset(self, at_ns: int) -> str:
         """Time since the trace began."""
         return words.duration(max(0, at_ns - self.start_ns))
 
 
-def print_waterfall(to: Console, spans: Sequence[Span], *, everything: bool = False) -> None:
+@dataclass(frozen=True, slots=True)
+class View:
+    """What of a trace is printed, and how.
+
+    Attributes:
+        everything: every attribute, log event and stack frame.
+        logs: the log events that are printed where not all are.
+        repeats: the lines that stand for several tries or attempts, by the id of their node.
+        numbers: of each try, by its span's id, where there are several.
+        gaps: by the id of the span that they lie in.
+    """
+
+    layout: Layout
+    everything: bool
+    logs: Set[tuple[str, int]]
+    repeats: Mapping[int, Repeats]
+    numbers: Mapping[str, int]
+    gaps: Mapping[str, Sequence[Gap]]
+
+
+def print_waterfall(
+    to: Console, spans: Sequence[Span], tries: Sequence[Try] = (), *, everything: bool = False
+) -> None:
     """Print a trace.
 
     Args:
-        everything: unfold SQL and HTTP calls; print every attribute and stack frame.
+        tries: of the run; those that went alike are folded.
+        everything: fold nothing; print every attribute and stack frame.
     """
     layout = _layout(to, spans)
+    roots = build(spans, fold=not everything)
+    found = gaps.find(roots)
+    roots = folding.beside(roots)
+    view = View(
+        layout,
+        everything,
+        set() if everything else folding.logs_kept(spans),
+        {} if everything else folding.repeated(roots, tries),
+        {one.span.span_id: one.number for one in tries} if len(tries) > 1 else {},
+        found,
+    )
     head = f"{'start':>7} {'took':>7} {'':{layout.bar}} {'in':{layout.service}} span"
     write(to, Text(head, "dim"))
     most = max(_LEAST_GUIDES, (layout.width - layout.left) // 2)
-    waiting = [(root, "", "", 0) for root in reversed(build(spans, fold=not everything))]
+    waiting: list[tuple[Node | Gap, str, str, int]]
+    waiting = [(root, "", "", 0) for root in reversed(roots)]
     while waiting:
         node, branch, below, depth = waiting.pop()
         told = f"{depth}… " if len(branch) > most else ""
-        _node(to, layout, node, told + branch[-most:], below[-most:], everything)
-        below = below[-most:]
-        for number, child in enumerate(reversed(node.children)):
+        branch, below = told + branch[-most:], below[-most:]
+        if isinstance(node, Gap):
+            _gap(to, layout, node, branch, below)
+            continue
+        children = _children(view, node)
+        _node(to, view, node, branch, below + ("│ " if children else "  "))
+        for number, child in enumerate(reversed(children)):
             arms = ("├ ", "│ ") if number else ("└ ", "  ")
             waiting.append((child, below + arms[0], below + arms[1], depth + 1))
+    if not everything:
+        logs = sum(is_log(event.name) for span in spans for event in span.events) - len(view.logs)
+        if folded := summary.left_out(logs, view.repeats.values()):
+            say(to, folded, "dim")
 
 
 def _layout(to: Console, spans: Sequence[Span]) -> Layout:
@@ -87,38 +141,59 @@ def _layout(to: Console, spans: Sequence[Span]) -> Layout:
     )
 
 
-def _node(
-    to: Console, layout: Layout, node: Node, branch: str, below: str, everything: bool
-) -> None:
+def _children(view: View, node: Node) -> list[Node | Gap]:
+    """What hangs under a node, by start, with the gaps between."""
+    if node.fold or id(node) in view.repeats:
+        return []
+    found = [*node.children, *view.gaps.get(node.span.span_id, ())]
+    return sorted(found, key=lambda each: each.start_ns)
+
+
+def _gap(to: Console, layout: Layout, gap: Gap, branch: str, below: str) -> None:
+    """Print time of which nothing is known, but for what stands around it."""
+    left = _left(layout, gap.start_ns, words.duration(gap.took_ns))
+    left.append(layout.axis(gap.start_ns, gap.end_ns, "·"), "yellow")
+    left.append(layout.name(gap.span), "dim")
+    label = Text("nothing seen", "yellow")
+    _row(to, layout, left, (branch, below + "  "), label, summary.gap_words(gap))
+
+
+def _node(to: Console, view: View, node: Node, branch: str, stem: str) -> None:
     """Print a node.
 
     Args:
         branch: the guide before the node's own name.
-        below: the guide before everything under it.
+        stem: the guide before what else it says.
     """
-    span = node.span
-    stem = below + ("│ " if node.children else "  ")
+    span, layout = node.span, view.layout
     label = Text()
+    repeats = view.repeats.get(id(node))
     if node.fold:
         name, what = summary.fold_words(node.fold)
         label.append(name, "dim")
         details = [what]
-    else:
-        name = f"✗ {span.name}" if span.failed else span.name
+    elif repeats:
+        name, what = summary.repeats_words(repeats)
         label.append(name, "bold red" if span.failed else "bold")
-        details = summary.words(span)
+        details = [what]
+    else:
+        name = visible(_FAILED + span.name if span.failed else span.name)
+        label.append(name, "bold red" if span.failed else "bold")
+        details = summary.words(span, view.numbers.get(span.span_id, 0))
     if node.mark:
         details.append(f"({node.mark})")
     if node.fold and node.fold.library == SQL and not _fits(layout, branch, label, details[0]):
         details = []  # the number and the time say enough; --all has them one by one
-    _row(to, layout, _left(layout, node), (branch, stem), label, ", ".join(details))
-    for at_ns, text, style in _extra(node, everything):
+    told = visible(", ".join(details))
+    _row(to, layout, _bar(view, node), (branch, stem), label, told)
+    for at_ns, text, style in () if repeats else _extra(view, node):
         mark = Text(" " * layout.left)
         if at_ns:
             mark = Text(f"{layout.offset(at_ns):>7} {'':7} ", "dim")
             mark.append(layout.axis(at_ns, at_ns, "•"), "dim")
             mark.append(" " * (layout.left - cell_len(mark.plain)))
-        _row(to, layout, mark, (stem, stem), Text(text, style), "")
+        guides = (stem + "• ", stem + "  ") if at_ns else (stem, stem)
+        _row(to, layout, mark, guides, Text(text, style), "")
 
 
 def _fits(layout: Layout, branch: str, label: Text, details: str) -> bool:
@@ -127,21 +202,27 @@ def _fits(layout: Layout, branch: str, label: Text, details: str) -> bool:
     return used + cell_len(details) <= layout.width
 
 
-def _left(layout: Layout, node: Node) -> Text:
-    span = node.span
-    took = "open" if span.open else words.duration(node.end_ns - node.start_ns)
-    service = span.service.removeprefix(layout.prefix)[: layout.service]
+def _bar(view: View, node: Node) -> Text:
+    """The columns before the tree."""
+    span, layout = node.span, view.layout
+    repeats = view.repeats.get(id(node))
+    end_ns = repeats.end_ns if repeats else node.end_ns
+    took = "open" if span.open else words.duration(end_ns - node.start_ns)
     colour = "red" if span.failed else layout.colours.get(span.service, "cyan")
-    if span.name == names.RUN:  # it is no process's own: whichever came to write it
-        service, colour = "", "red" if span.failed else "white"
-    left = Text(f"{layout.offset(node.start_ns):>7} ", "dim")
-    left.append(f"{took:>7} ", "dim" if node.fold else "")
-    left.append(layout.axis(node.start_ns, node.end_ns, "░" if span.open else "█"), colour)
-    left.append(f" {service:{layout.service}} ", "dim")
-    return left
+    if span.name == names.RUN and not span.failed:
+        colour = "white"
+    left = _left(layout, node.start_ns, took, "dim" if node.fold or repeats else "")
+    sign = "░" if span.open or repeats else "█"
+    left.append(layout.axis(node.start_ns, end_ns, sign), colour)
+    return left.append(layout.name(span), "dim")
 
 
-def _extra(node: Node, everything: bool) -> Iterator[tuple[int, str, str]]:
+def _left(layout: Layout, start_ns: int, took: str, style: str = "") -> Text:
+    left = Text(f"{layout.offset(start_ns):>7} ", "dim")
+    return left.append(f"{took:>7} ", style)
+
+
+def _extra(view: View, node: Node) -> Iterator[tuple[int, str, str]]:
     """Further lines of a span: its error where it began, events, links, on demand everything.
 
     Yields:
@@ -153,16 +234,16 @@ def _extra(node: Node, everything: bool) -> Iterator[tuple[int, str, str]]:
     passed_on = any(c.span.failed and c.span.kind != "CLIENT" for c in node.children)
     own = span.kind != "SERVER" and span.name != names.RUN  # these tell what is told elsewhere
     if span.failed and not passed_on and own:
-        lines = summary.error_lines(span, frames=_ALL_FRAMES if everything else 1)
+        lines = summary.error_lines(span, frames=_ALL_FRAMES if view.everything else 1)
         # That an HTTP call failed its own words say, unless there was no answer at all.
         if library_of(span) != HTTP or lines[0] not in ("failed", *summary.codes(span)):
             for line in lines:
                 yield 0, line, "red"
-    for event in summary.events(span):
-        yield event.at_ns, f"• {summary.event_words(event)}", ""
+    for event in summary.events(span, None if view.everything else view.logs):
+        yield event.at_ns, summary.event_words(event), ""
     for link in span.links:
         yield 0, f"{plain(link.attributes.get(names.LINK, 'link'))} → trace {link.trace_id}", "dim"
-    if everything:
+    if view.everything:
         for name, value in sorted(span.attributes.items()):
             if name != names.GENERATION_ID:
                 yield 0, f"{name} = {plain(value)}", "dim"
@@ -175,7 +256,10 @@ def _row(
     branch, stem = guides
     room = layout.width - layout.left
     style = label.spans[-1].style if label.spans else label.style
-    pieces = wrapped(label.plain, room - cell_len(branch))
+    mark = _FAILED if label.plain.startswith(_FAILED) else ""  # stays with the name's beginning
+    first_room = room - cell_len(branch) - cell_len(mark)
+    pieces = wrapped(label.plain.removeprefix(mark), first_room)
+    pieces[0] = mark + pieces[0]
     first = Text.assemble(left, (branch, "dim"), (pieces[0], style))
     below = [(piece, style) for piece in pieces[1:]]
     if details:

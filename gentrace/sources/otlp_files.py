@@ -7,6 +7,7 @@ one generation decodes only the lines that can hold it.
 from __future__ import annotations
 
 import base64
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,9 +17,11 @@ from gentrace.core import names, otlp
 from gentrace.core.errors import SourceError
 from gentrace.core.spans import Span, Trace, oldest_first, plain, repeated, traces
 from gentrace.sources.base import ALWAYS, Found, Window
+from gentrace.sources.files import look, opened, passed_over
 
 SUFFIXES = (".jsonl", ".json", ".ndjson")
 PROCESSES = "processes-"
+_MOST_PASSED = 3
 _SPELT_ONE_WAY = re.compile(r"[A-Za-z0-9_:-]+")
 Keep = Callable[[bytes], bool]
 
@@ -31,6 +34,7 @@ def _all(_line: bytes) -> bool:
 class _File:
     path: Path
     written_ns: int
+    size: int
 
 
 class OtlpFiles:
@@ -41,12 +45,16 @@ class OtlpFiles:
         label: what to call it in messages.
         may_be_missing: an absent folder is an empty one (nothing was traced yet).
 
+    Attributes:
+        passed_over: what of the folder is named as a file of spans and is no file, in sentences.
+
     Raises:
         SourceError: from every reading method, where ``path`` is absent or unreadable.
     """
 
     def __init__(self, path: Path, label: str = "", may_be_missing: bool = False) -> None:
         self.path, self.label, self.may_be_missing = path, label, may_be_missing
+        self.passed_over: Sequence[str] = ()
         self._notes: dict[Path, list[str]] = {}
         self._repeated = 0
 
@@ -57,8 +65,8 @@ class OtlpFiles:
 
     @property
     def notes(self) -> Sequence[str]:
-        """Damaged lines, closed files, spans that came twice, as found by the last reading."""
-        found = [note for notes in self._notes.values() for note in notes]
+        """What was no file, damaged or closed, spans that came twice: of the last reading."""
+        found = [*self.passed_over, *(note for notes in self._notes.values() for note in notes)]
         return [*found, repeated(self._repeated)] if self._repeated else found
 
     @property
@@ -112,7 +120,7 @@ class OtlpFiles:
 
     def is_empty(self) -> bool:
         """Whether no file of spans holds anything."""
-        return all(_size(file.path) == 0 for file in self._files())
+        return all(file.size == 0 for file in self._files())
 
     def files(self) -> list[Path]:
         """The files there are, in the order in which they were last written."""
@@ -120,17 +128,23 @@ class OtlpFiles:
 
     def _files(self) -> list[_File]:
         """The files, in the order in which they were last written: of two, the later wins."""
+        self.passed_over = ()
+        alone = look(self.path)
+        if isinstance(alone, os.stat_result):
+            return [_File(self.path, alone.st_mtime_ns, alone.st_size)]
+        found: list[_File] = []
+        passed: list[str] = []
+        others = False
         try:
-            if self.path.is_file():
-                return [_File(self.path, self.path.stat().st_mtime_ns)]
-            found: list[_File] = []
-            others = False
             for path in self.path.iterdir():
-                if path.suffix in SUFFIXES and not path.name.startswith(PROCESSES):
-                    written_ns = _written(path)
-                    if written_ns is not None:
-                        found.append(_File(path, written_ns))
-                others = others or not path.name.startswith(PROCESSES)
+                if path.name.startswith(PROCESSES):
+                    continue
+                others = True
+                there = look(path) if path.suffix in SUFFIXES else None
+                if isinstance(there, str):
+                    passed.append(passed_over(path, there))
+                elif there is not None:
+                    found.append(_File(path, there.st_mtime_ns, there.st_size))
         except FileNotFoundError:
             if self.may_be_missing:
                 return []
@@ -139,11 +153,14 @@ class OtlpFiles:
                 "lines, or leave --source and GENTRACE_SOURCE out to read the spool"
             ) from None
         except OSError as exc:
-            raise SourceError(f"{self.description} cannot be read: {exc.strerror}") from None
+            why = exc.strerror if self.path.is_dir() else f"it is {alone}"
+            raise SourceError(f"{self.description} cannot be read: {why}") from None
+        self.passed_over = sorted(passed)
         if others and not found and not self.may_be_missing:
             raise SourceError(
                 f"{self.description} is no spool: it holds none of {', '.join(SUFFIXES)}. Give a "
                 "file or folder of OTLP JSON lines"
+                + "".join(f"; {text}" for text in self.passed_over[:_MOST_PASSED])
             )
         return sorted(found, key=lambda file: (file.written_ns, file.path.name))
 
@@ -160,7 +177,7 @@ class OtlpFiles:
         read = lines = spans_lost = replaced = 0
         notes: list[str] = []
         try:
-            with path.open("rb") as handle:
+            with opened(path) as handle:
                 for line in _whole_lines(handle):
                     if not keep(line):
                         lines += _torn(line)
@@ -238,18 +255,3 @@ def _torn(line: bytes) -> bool:
     """Whether a line that nobody needs is plainly no JSON object, without parsing it."""
     text = line.strip()
     return line.endswith(b"\n") and bool(text) and not (text[:1] == b"{" and text[-1:] == b"}")
-
-
-def _written(path: Path) -> int | None:
-    """When the file was last written, Unix ns; None where it went away meanwhile."""
-    try:
-        return path.stat().st_mtime_ns
-    except FileNotFoundError:
-        return None
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from gentrace.core.errors import SourceError
+from gentrace.sources.files import look, opened, passed_over
 from gentrace.sources.otlp_files import PROCESSES
 
 SILENT_AFTER_S = 60.0
@@ -44,8 +45,11 @@ class ProcessRecord:
         return [cast(Mapping[str, Any], t) for t in listed if isinstance(t, dict)]
 
 
-def read(folder: Path) -> list[ProcessRecord]:
+def read(folder: Path, notes: list[str] | None = None) -> list[ProcessRecord]:
     """The processes that wrote to a spool, the last seen first; none where there is no spool.
+
+    Args:
+        notes: takes what was passed over, in sentences.
 
     Raises:
         SourceError: the folder is there and cannot be read.
@@ -53,16 +57,36 @@ def read(folder: Path) -> list[ProcessRecord]:
     last: dict[str, Mapping[str, Any]] = {}
     try:
         paths = sorted(folder.glob(f"{PROCESSES}*.jsonl")) if folder.is_dir() else []
-        lines = [line for path in paths for line in path.read_bytes().splitlines()]
     except OSError as exc:
         raise SourceError(f"{folder} cannot be read: {exc.strerror}") from None
-    for line in lines:
+    for line in (line for path in paths for line in _lines(path, notes)):
         record = _record(line)
         if record is not None:
             instance = str(record.get("instance", ""))
             last[instance] = {**last.get(instance, {}), **record}  # signs of life are short
     found = [ProcessRecord(_alive(record), record) for record in last.values()]
     return sorted(found, key=lambda process: process.text("last_seen"), reverse=True)
+
+
+def _lines(path: Path, notes: list[str] | None) -> list[bytes]:
+    """The lines of a file; none of what is no file, went away or may not be read."""
+    there = look(path)
+    if isinstance(there, str):
+        _note(notes, passed_over(path, there))
+        return []
+    try:
+        with opened(path) as handle:
+            return handle.read().splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as exc:
+        _note(notes, f"{path} cannot be read ({exc.strerror}), left out")
+        return []
+
+
+def _note(notes: list[str] | None, text: str) -> None:
+    if notes is not None:
+        notes.append(text)
 
 
 def _record(line: bytes) -> Mapping[str, Any] | None:

@@ -210,6 +210,72 @@ def test_what_is_not_there(source: OtlpFiles, asked: str) -> None:
         generations.find(source, asked, ROUTES)
 
 
+UUID = "3f0c6a1e-9B2d-4c5e-8f70-123456789abc"
+LOWER, PLAIN = UUID.lower(), UUID.replace("-", "")
+SPELT = [
+    UUID, LOWER, UUID.upper(), PLAIN, PLAIN.lower(), PLAIN.upper(), f"{{{LOWER}}}",
+    f"urn:uuid:{LOWER}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", SPELT)
+@pytest.mark.parametrize("id_", [LOWER, LOWER.upper(), PLAIN.lower(), PLAIN.upper()])
+def test_a_uuid_is_found_in_whatever_spelling(tmp_path: Path, id_: str, asked: str) -> None:
+    traces.write(tmp_path / "a.jsonl", traces.completed("u", id_), traces.failed())
+    said: list[str] = []
+    (found,) = generations.find(OtlpFiles(tmp_path), asked, ROUTES, said.append)
+    assert (found.id, said) == (id_, [])
+
+
+@pytest.mark.parametrize(
+    "id_",
+    ["x" * 32, "order-" + "7" * 60, "a" * 33, "0" * 64, "ab" * 500, "asset:13", "job:7", "trace:9",
+     "é" * 40, "a b", "-"],
+)  # fmt: skip
+def test_an_id_may_be_of_any_length_and_kind(tmp_path: Path, id_: str) -> None:
+    traces.write(tmp_path / "a.jsonl", traces.completed("u", id_), traces.failed())
+    (found,) = generations.find(OtlpFiles(tmp_path), id_, ROUTES)
+    assert found.id == id_
+
+
+def test_a_trace_id_is_no_generation_and_a_generations_is_no_trace(tmp_path: Path) -> None:
+    trace_id = traces.trace_id("28")
+    traces.write(tmp_path / "a.jsonl", traces.completed(), traces.failed())
+    said: list[str] = []
+    for asked in (trace_id, trace_id.upper(), f"trace:{trace_id}", f"trace:{trace_id[:8]}"):
+        (found,) = generations.find(OtlpFiles(tmp_path), asked, ROUTES, said.append)
+        assert (found.id, found.trace_id) == ("28", trace_id)
+    assert said == []
+
+
+def test_an_id_that_is_another_traces_too_is_the_generations_and_said(tmp_path: Path) -> None:
+    both = traces.trace_id("28")
+    traces.write(tmp_path / "a.jsonl", traces.completed(), traces.failed("own", both))
+    said: list[str] = []
+    (found,) = generations.find(OtlpFiles(tmp_path), both, ROUTES, said.append)
+    assert found.id == both
+    assert said == [
+        f"{both} is the id of a generation, which this is, and of another trace; "
+        f"trace:{both} asks for that"
+    ]
+    (other,) = generations.find(OtlpFiles(tmp_path), f"trace:{both}", ROUTES)
+    assert other.id == "28"
+
+
+def test_a_host_that_calls_its_generations_by_their_traces(tmp_path: Path) -> None:
+    own = traces.trace_id("28")
+    traces.write(tmp_path / "a.jsonl", traces.completed("28", own))
+    said: list[str] = []
+    (found,) = generations.find(OtlpFiles(tmp_path), own, ROUTES, said.append)
+    assert (found.id, said) == (own, [])
+
+
+@pytest.mark.parametrize("asked", ["f" * 36, UUID, PLAIN, "trace:" + "f" * 32, "x" * 40])
+def test_what_is_long_and_not_there(source: OtlpFiles, asked: str) -> None:
+    with pytest.raises(NotFoundError, match="5 traces looked at"):
+        generations.find(source, asked, ROUTES)
+
+
 @pytest.mark.parametrize("asked", ["asset:13", "request:abc"])
 def test_what_this_source_cannot_look_up(source: OtlpFiles, asked: str) -> None:
     with pytest.raises(UsageError, match="cannot be looked up"):

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from gentrace.cli.app import run
 from gentrace.core import names
+from tests.cli.conftest import Gentrace
 from tests.core import traces
 from tests.core.traces import MINUTE_NS, MS, START, Tracer
 
@@ -30,25 +30,6 @@ COMMANDS = {
 ALL, ONE = tuple(COMMANDS), ("show", "compare")
 GROUPS = ("slow", "failing", "groups")
 HOSTILE = "\x1b[31m\x1b]0;x\x07\x9b1m\r\n\u202e\u2066<script>alert(1)</script>\"'&"
-Gentrace = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def gentrace(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Gentrace:
-    """Runs a command on the folder of the test; exit code, output, what was said beside it."""
-    for name in [name for name in os.environ if name.startswith(("GENTRACE", "OTEL_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("TZ", "UTC")
-
-    def asked(*arguments: str) -> tuple[int, str, str]:
-        code = run([*arguments, "--source", str(tmp_path / "spool")])
-        written = capsys.readouterr()
-        return code, written.out, written.err
-
-    return asked
 
 
 def usual() -> list[Tracer]:

@@ -136,7 +136,7 @@ def test_an_empty_spool_while_spans_go_elsewhere(gentrace: Run) -> None:
     ("arguments", "code", "said"),
     [
         (["show", "31"], 4, "no generation '31'"),
-        (["show", "f" * 32], 4, "no trace"),
+        (["show", "f" * 32], 4, "no generation or trace"),
         (["show", "asset:13"], 2, "cannot be looked up"),
         (["show", "28", "--source", "nowhere"], 3, "nowhere"),
         (["list", "--source", "http://127.0.0.1:1"], 3, "cannot be reached"),

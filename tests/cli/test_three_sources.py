@@ -139,7 +139,7 @@ QUESTIONS = [
 ]
 FAULTS = [
     (["show", "31"], 4, "no generation '31' in"),
-    (["show", "f" * 32], 4, "no trace"),
+    (["show", "f" * 32], 4, "no generation or trace"),
     (["show", "f" * 9], 4, "no generation or trace"),
     (["show", "provider:none"], 4, "no provider job"),
     (["show", "asset:13"], 2, "cannot be looked up"),

@@ -43,6 +43,7 @@ def test_events_of_one_name_add_their_fields() -> None:
         ("names = []", "log_events[0]: names: a name is needed"),
         ('names = ["a", "b"]\ntext = ["A {x}"]', "log_events[0]: text: goes with one name"),
         ('names = ["a"]\ntext = ["{x} is a"]', "must begin with words of its own"),
+        ('names = ["a"]\nfields = ["x"]\npause = "y"', "pause: 'y' is none of its fields"),
         ('fields = ["x"]', "missing 'names'"),
         ('names = ["a"]\nfeilds = ["x"]', "unknown key 'feilds'; did you mean 'fields'?"),
     ],

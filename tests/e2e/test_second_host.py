@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gentrace.analysis import generations
+from gentrace.analysis.compare import pairs
 from gentrace.analysis.filters import Filter
 from gentrace.analysis.runs import Run
 from gentrace.core.times import State
@@ -95,6 +96,20 @@ def test_each_order_is_one_trace_across_counter_and_both_workers(
         }
         for kind in ("PRODUCER", "CONSUMER"):
             assert {f: queued[kind, f] for f in QUEUES} == QUEUES
+
+
+def test_an_order_is_found_by_its_number_however_it_is_spelt(
+    day: tuple[PrintShop, dict[str, str]],
+) -> None:
+    shop, orders = day
+    source = open_source(str(shop.spool))
+    for order in orders.values():
+        assert len(order) == 36
+        for spelling in (order, order.upper(), order.replace("-", "")):
+            found = generations.find(source, spelling, ["/orders"])
+            assert {run.id for run in found} == {order}
+    a, b = pairs.choose(source, orders["good"], orders["jam"].replace("-", ""), ["/orders"])
+    assert (a.id, b.id) == (orders["good"], orders["jam"])
 
 
 def test_ends_have_one_word_whatever_the_hosts(day: tuple[PrintShop, dict[str, str]]) -> None:

@@ -19,10 +19,12 @@ from gentrace.analysis.grouping import runs
 from gentrace.analysis.runs import Run
 from gentrace.core import names
 from gentrace.core.spans import traces as grouped
+from gentrace.report import json
 from gentrace.report.listing import print_listing
 from gentrace.report.show import print_show
 from tests.core import traces
 from tests.core.traces import START, Tracer
+from tests.report import retried
 
 GOLDEN = Path(__file__).parent / "golden"
 MINUTE = 60 * 10**9
@@ -100,6 +102,9 @@ VIEWS: dict[str, Callable[[], Callable[[Console], None]]] = {
     "show_run": lambda: show(with_run()),
     "show_unfinished": lambda: show(of(traces.unfinished())),
     "show_returned": lambda: show(of(traces.returned())),
+    "show_tried_by_arq": lambda: show(of(retried.by_arq())),
+    "show_tried_by_requeues": lambda: show(of(retried.by_requeues())),
+    "show_tried_by_attempts": lambda: show(of(retried.by_attempts())),
 }
 
 
@@ -121,6 +126,57 @@ def test_nothing_is_wider_than_the_terminal_and_nothing_is_cut(name: str, width:
     letters = "".join(c for c in text if c.isalnum())
     if name.startswith("show_failed"):
         assert "contentpromptrejected" in letters
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_more_tries_make_the_view_no_longer(width: int) -> None:
+    def lines(made: Tracer) -> int:
+        return len(rendered(show(of(made)), width).splitlines())
+
+    assert lines(retried.by_arq(30)) <= lines(retried.by_arq(3)) + 3
+    assert lines(retried.by_requeues(30)) <= lines(retried.by_requeues(3)) + 8
+    assert lines(retried.by_attempts(30)) <= lines(retried.by_attempts(3)) + 3
+
+
+@pytest.mark.parametrize("made", [retried.by_arq, retried.by_requeues, retried.by_attempts])
+def test_all_unfolds_tries_and_log_events(made: Callable[[], Tracer]) -> None:
+    text = rendered(show(of(made()), full=True), 120)
+    spans = made().spans
+    jobs = [span for span in spans if span.name in ("process_generation", "provider.execute")]
+    assert sum(text.count(span.name) for span in {s.name: s for s in jobs}.values()) >= len(jobs)
+    assert text.count("•") >= 2 * sum(len(span.events) for span in spans)  # on the axis, before it
+    assert "folded" not in text
+
+
+def test_programs_get_every_try_every_gap_and_every_event() -> None:
+    run = of(retried.by_requeues())
+    (told,) = json.show([run], run)["runs"]
+    assert [(one["number"], one["like"], one["reason"]) for one in told["tried"]][:3] == [
+        (1, None, "account_quota_exhausted"),
+        (2, None, "account_capacity_wait"),
+        (3, 1, "account_quota_exhausted"),
+    ]
+    assert [a["provider_status"] for a in told["tried"][-1]["attempts"]] == ["completed"]
+    assert told["tried"][0]["error_code"] == "502"
+    (gap,) = told["gaps"]
+    assert (gap["after"], gap["before"], gap["duration_s"]) == ("pixverse.execute", None, 3.3)
+    assert len(told["spans"]) == len(run.parts.spans)
+    events = [event for span in told["spans"] for event in span["events"]]
+    assert len(events) == sum(len(span.events) for span in run.parts.spans)
+
+
+def test_workers_are_told_apart_where_there_are_several() -> None:
+    made = retried.by_arq(3)
+    jobs = [span for span in made.spans if span.name == names.PROCESS_GENERATION]
+    made.spans = [
+        replace(span, instance="worker-2", resource={"process.pid": 77})
+        if span is jobs[1]
+        else span
+        for span in made.spans
+    ]
+    table = rendered(show(of(made)), 120).partition("\ntry")[2].partition("\n\n")[0]
+    assert "worker worker-1" in table
+    assert "worker 77" in table
 
 
 def test_a_terminal_without_utf8_gets_ascii() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from gentrace.core.errors import SourceError
 from gentrace.sources import Window, open_source
+from gentrace.sources.files import opened
 from gentrace.sources.otlp_files import OtlpFiles, _whole_lines
 from tests.core import traces
 
@@ -141,14 +142,13 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 def test_files_that_cannot_be_read(spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = traces.write(spool / "spans-b.jsonl", traces.refused())
-    opened = Path.open
 
     def denied(path: Path, *args: Any) -> Any:
         if path == other:
             raise PermissionError(13, "Permission denied", str(path))
         return opened(path, *args)
 
-    monkeypatch.setattr(Path, "open", denied)
+    monkeypatch.setattr("gentrace.sources.otlp_files.opened", denied)
     source = OtlpFiles(spool)
     assert len(source.traces().traces) == 2
     assert source.notes == [f"{other} cannot be read (Permission denied), left out"]

@@ -39,6 +39,7 @@ DEFAULTS = {
     "ACCOUNT_SLOTS": "20",
     "ACCOUNT_COOLDOWN_S": "1",
     "ACCOUNT_WAIT_S": "1",
+    "DISPATCH_STAGGER_MAX_SECONDS": "0",
     "OTEL_BSP_SCHEDULE_DELAY": "200",
 }
 """A quick host; the environment that a test gives wins over these."""

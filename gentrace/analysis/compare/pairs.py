@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from gentrace.analysis import generations, remarks
 from gentrace.analysis.compare.attributes import Differing, differing
 from gentrace.analysis.compare.divergence import Divergence, first_divergence
+from gentrace.analysis.generations import Say
 from gentrace.analysis.runs import Run
 from gentrace.analysis.story import Story, story
 from gentrace.core import names
@@ -69,12 +70,15 @@ class PairComparison:
         return self.b.total_ns - self.a.total_ns
 
 
-def choose(source: Source, a: str, b: str = "", routes: Iterable[str] = ()) -> tuple[Run, Run]:
+def choose(
+    source: Source, a: str, b: str = "", routes: Iterable[str] = (), say: Say | None = None
+) -> tuple[Run, Run]:
     """The two runs that were asked for.
 
     Args:
         a: what :func:`gentrace.analysis.generations.find` takes; its last run where it has several.
         b: likewise; nothing takes the first and the last run of ``a``.
+        say: takes what the user should know of the choice.
 
     Raises:
         NotFoundError: one of them is not there.
@@ -83,9 +87,9 @@ def choose(source: Source, a: str, b: str = "", routes: Iterable[str] = ()) -> t
     routes = frozenset(routes)
     if not a:
         raise UsageError("compare: name a generation, or two: `gentrace compare 1234 1240`")
-    found = _of_one_generation(source, a, routes)
+    found = _of_one_generation(source, a, routes, say)
     if b:
-        return found[-1], _of_one_generation(source, b, routes)[-1]
+        return found[-1], _of_one_generation(source, b, routes, say)[-1]
     if len(found) < 2:
         raise UsageError(
             f"{a} has one run only, and nothing to compare it with; name another generation: "
@@ -94,8 +98,10 @@ def choose(source: Source, a: str, b: str = "", routes: Iterable[str] = ()) -> t
     return found[0], found[-1]
 
 
-def _of_one_generation(source: Source, asked: str, routes: frozenset[str]) -> list[Run]:
-    found = generations.find(source, asked, routes)
+def _of_one_generation(
+    source: Source, asked: str, routes: frozenset[str], say: Say | None
+) -> list[Run]:
+    found = generations.find(source, asked, routes, say)
     ids = list(dict.fromkeys(run.id for run in found if run.id is not None))
     if len(ids) > 1:
         some = ", ".join(ids[:_NAMED]) + (", …" if len(ids) > _NAMED else "")

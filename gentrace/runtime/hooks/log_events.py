@@ -21,6 +21,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Span
 
 from gentrace.core import host_logs, names
+from gentrace.core.times import LONGEST_S
 from gentrace.runtime import context
 from gentrace.runtime.context import Run
 from gentrace.runtime.engine import Engine
@@ -54,6 +55,9 @@ class LogEvents:
             for text in event.text
         ]
         self._beginnings = tuple(begins for begins, _, _ in self._texts)
+        self._pauses = {
+            name: event.pause for event in events for name in event.names if event.pause
+        }
 
     def of_record(self, message: Any, args: Any, fields: Mapping[str, Any]) -> None:
         """A record was made: tell its event, unless the library it comes from told it already."""
@@ -112,6 +116,9 @@ class LogEvents:
             value = self._shown(name, self._value(found, name), scope.run)
             if value is not None:
                 attributes[name] = value
+        paused = _seconds(attributes.get(self._pauses.get(found.name, "")))
+        if paused:
+            attributes[names.PAUSE] = paused
         span.add_event(found.name, dict(sorted(attributes.items())))
 
     # -- reading ---------------------------------------------------------------------------
@@ -175,6 +182,17 @@ def _has_room(span: Span, name: str) -> bool:
     told[_LEFT_OUT] += 1
     span.set_attribute(names.LOG_EVENTS_LEFT_OUT, told[_LEFT_OUT])
     return False
+
+
+def _seconds(value: Any) -> float | None:
+    """A duration as the host logged it, a number or the text of one; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        return None
+    return seconds if 0 < seconds <= LONGEST_S else None
 
 
 def _formatted(message: str, args: Any) -> str:

@@ -44,7 +44,7 @@ class RunIndex:
     def __init__(self, source: OtlpFiles, folder: Path | None = None) -> None:
         self.source = source
         self._own: Path | None = None
-        place = str(source.path.resolve())
+        place = os.path.realpath(source.path)  # a link in a circle is no fault yet
         name = hashlib.sha256(place.encode()).hexdigest()[:24]
         self._place, self._path = place, _writable(folder) / f"{name}.duckdb"
         self._closed: list[Path] = []
@@ -89,6 +89,7 @@ class RunIndex:
             if count
         ]
         told += [f"{path} cannot be read, left out" for path in self._closed]
+        told += self.source.passed_over
         ((twice,),) = self._db.execute(tables.REPEATED).fetchall()
         return [*told, repeated(twice, "run span")] if twice else told
 
@@ -142,7 +143,7 @@ class RunIndex:
         db.execute("BEGIN")
         gc.disable()  # millions of small tuples, none of them in a circle
         try:
-            take.take(db, files)
+            self._closed += take.take(db, files, only=files == [self.source.path])
         finally:
             gc.enable()
         db.execute("COMMIT")

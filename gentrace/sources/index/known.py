@@ -17,6 +17,8 @@ from typing import BinaryIO
 
 import duckdb
 
+from gentrace.sources.files import opened
+
 _PIECE = 4096
 _PIECES = 64
 
@@ -54,7 +56,7 @@ class Known:
         """Whether all that was done to it was to write on at its end."""
         if stat.st_ino != self.inode or stat.st_size <= self.size:
             return False
-        with path.open("rb") as handle:
+        with opened(path) as handle:
             return marks(handle, self.read_to) == self.marks
 
 
@@ -81,7 +83,7 @@ def changes(db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> list[Change
         if before is None:
             found.append(Change(path, None))
             continue
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # what cannot be read now stays as it is known
             stat = path.stat()
             if not before.untouched(stat):
                 found.append(Change(path, before, before.grew(path, stat)))

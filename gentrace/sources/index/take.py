@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from gentrace.core import otlp
 from gentrace.core.errors import SourceError
 from gentrace.core.spans import Span
+from gentrace.sources.files import opened
 from gentrace.sources.index.known import Known, changes, marks
 from gentrace.sources.index.scan import Seen, scan, spans_at
 from gentrace.sources.index.tables import ENDED, SETTLED, Writer
@@ -23,11 +25,17 @@ from gentrace.sources.index.tables import ENDED, SETTLED, Writer
 _LINE_BYTES = 512 * 1024
 
 
-def take(db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
+def take(db: duckdb.DuckDBPyConnection, files: Sequence[Path], only: bool = False) -> list[Path]:
     """Brings the index up to date, of runs without a run span with what else tells of them.
 
+    Args:
+        only: there is no other file than the one that is given.
+
+    Returns:
+        The files that could not be read, or not to their end: the index holds what was read.
+
     Raises:
-        SourceError: a file cannot be read.
+        SourceError: that only file cannot be read.
     """
     writer = Writer(db)
     ((last,),) = db.execute("SELECT coalesce(max(id), 0) FROM files").fetchall()
@@ -35,6 +43,7 @@ def take(db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
     read: dict[int, Path] = {}
     rows: list[tuple[Any, ...]] = []
     told: list[NDArray[Any]] = []
+    closed: list[Path] = []
     for change in changes(db, files):
         path, before = change.path, change.before
         there = path is not None and path.is_file()
@@ -45,13 +54,19 @@ def take(db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
             known = before or Known(following, str(path))
             following += before is None
             read[known.id] = path
-            rows.append(_read(path, known, writer, told))
+            row, fault = _read(path, known, writer, told)
+            if fault and only:
+                raise SourceError(f"{path} cannot be read: {fault}")
+            if fault:
+                closed.append(path)
+            rows.append(row)
     writer.flush()
     writer.files(rows)
     for id_, spans in groupby(_untold(db, told), key=lambda found: found[0]):
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             writer.telling(_spans(read[id_], [(at, place) for _, at, place in spans]), id_)
     db.execute(SETTLED)
+    return closed
 
 
 _SPOT = np.dtype(
@@ -61,12 +76,18 @@ _SPOT = np.dtype(
 """Where a span stands that tells of a run."""
 
 
-def _read(path: Path, known: Known, writer: Writer, told: list[NDArray[Any]]) -> tuple[Any, ...]:
-    """Takes in what is new in a file; the row of it for the table of files."""
+def _read(
+    path: Path, known: Known, writer: Writer, told: list[NDArray[Any]]
+) -> tuple[tuple[Any, ...], str]:
+    """Takes in what is new in a file: its row for the table of files, and why it ended early.
+
+    Of one that could not be read to its end the row fits no file: it is read anew the next time.
+    """
     read_to, lines, damaged = known.read_to, known.lines, known.spans
+    sizes, marked, fault = (0, 0, 0, 0), "", ""
     try:
-        stat = path.stat()
-        with path.open("rb", buffering=0) as handle:
+        with opened(path, buffering=0) as handle:
+            stat = os.fstat(handle.fileno())
             for seen in scan(handle, read_to):
                 for run in seen.runs:
                     writer.run(run, known.id)
@@ -74,12 +95,14 @@ def _read(path: Path, known: Known, writer: Writer, told: list[NDArray[Any]]) ->
                     told.append(_spots(seen, known.id))
                 read_to, lines = seen.read_to, lines + seen.damaged_lines
                 damaged += seen.damaged_spans
-        with path.open("rb") as handle:
+        with opened(path) as handle:
             marked = marks(handle, read_to)
+        sizes = stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+    except FileNotFoundError:
+        pass  # the spool dropped it since it was listed
     except OSError as exc:
-        raise SourceError(f"{path} cannot be read: {exc.strerror}") from None
-    sizes = stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-    return astuple(Known(known.id, str(path), *sizes, marked, read_to, lines, damaged))
+        fault = exc.strerror or type(exc).__name__
+    return astuple(Known(known.id, str(path), *sizes, marked, read_to, lines, damaged)), fault
 
 
 def _spots(seen: Seen, file: int) -> NDArray[Any]:
@@ -122,7 +145,7 @@ def _untold(
 
 def _spans(path: Path, spots: Sequence[tuple[int, int]]) -> Iterator[Span]:
     """The spans that stand there, each line being decoded once."""
-    with path.open("rb", buffering=_LINE_BYTES) as handle:
+    with opened(path, _LINE_BYTES) as handle:
         for at, places in groupby(spots, key=lambda spot: spot[0]):
             yield from spans_at(handle, at, [place for _, place in places])
 

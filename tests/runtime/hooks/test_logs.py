@@ -50,6 +50,10 @@ fields = ["account_id", "attempt", "reason", "status"]
 names = ["failed"]
 fields = ["error", "error_code"]
 [[log_events]]
+names = ["breather", "rest"]
+fields = ["rest_s", "why"]
+pause = "rest_s"
+[[log_events]]
 names = ["queued"]
 text = ["Order {generation_id} queued on {queue}"]
 fields = ["queue"]
@@ -365,6 +369,25 @@ def test_a_field_passes_on_its_own_event_only(world: World) -> None:
         trace.get_current_span().add_event("another", {"account_id": 3})
         trace.get_current_span().add_event("submit", {"password": "x", "account_id": 3})
     assert world.events() == [("another", {}), ("submit", {"account_id": 3})]
+
+
+@pytest.mark.parametrize(
+    ("logged", "pause"),
+    [(2.5, 2.5), (3, 3.0), ("0.25", 0.25), (0, None), (-1, None), ("soon", None), (True, None),
+     (float("inf"), None), (float("nan"), None), (10**10, None), (None, None), ([1], None)],
+)  # fmt: skip
+def test_a_pause_is_told_in_seconds(world: World, kept: Records, logged: Any, pause: Any) -> None:
+    with world.work():
+        shop.info("breather", extra={"rest_s": logged, "why": "herd"})
+    ((name, attributes),) = world.events()
+    assert (name, attributes.get(names.PAUSE)) == ("breather", pause)
+    assert attributes["why"] == "herd"
+
+
+def test_an_event_that_is_no_pause_tells_none(world: World, kept: Records) -> None:
+    with world.work():
+        shop.info("submit", extra={"rest_s": 3.0})
+    assert world.events() == [("submit", {})]
 
 
 def test_a_span_takes_so_many(world: World, kept: Records) -> None:

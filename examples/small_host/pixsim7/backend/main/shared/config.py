@@ -35,6 +35,13 @@ class Settings:
     account_cooldown_s: float = field(default_factory=lambda: _number("ACCOUNT_COOLDOWN_S", 3))
     account_wait_s: int = field(default_factory=lambda: int(_number("ACCOUNT_WAIT_S", 2)))
 
+    dispatch_stagger_per_slot_s: float = field(
+        default_factory=lambda: _number("DISPATCH_STAGGER_PER_SLOT_SECONDS", 0.3)
+    )
+    dispatch_stagger_max_s: float = field(
+        default_factory=lambda: _number("DISPATCH_STAGGER_MAX_SECONDS", 3)
+    )
+
     auto_retry_enabled: bool = field(default_factory=lambda: _flag("AUTO_RETRY_ENABLED", True))
     auto_retry_max_attempts: int = field(
         default_factory=lambda: int(_number("AUTO_RETRY_MAX_ATTEMPTS", 2))

@@ -3,6 +3,8 @@
 A failure comes back as a value, a ProcessingOutcome. What cannot be done now is requeued.
 """
 
+import asyncio
+import random
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -103,8 +105,24 @@ async def _acquire_account(job: _Job) -> ProviderAccount:
         await job.accounts.release_account(account.id)
 
 
+async def _stagger(job: _Job, account: ProviderAccount) -> None:
+    """Holds a submission back while its account has others in hand: no thundering herd."""
+    concurrent = account.current_processing_jobs
+    if concurrent > 1:
+        longest = min(
+            concurrent * settings.dispatch_stagger_per_slot_s, settings.dispatch_stagger_max_s
+        )
+        stagger = random.uniform(0, longest)
+        if stagger > 0.1:
+            job.log.info(
+                "dispatch_stagger", stagger_seconds=round(stagger, 2), concurrent_jobs=concurrent
+            )
+            await asyncio.sleep(stagger)
+
+
 async def _submit(job: _Job, account: ProviderAccount) -> dict[str, Any]:
     generation = job.generation
+    await _stagger(job, account)
     try:
         submission = await ProviderService(job.db).execute_generation(
             generation, account, generation.canonical_params
