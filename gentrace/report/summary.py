@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gentrace.analysis import failures
 from gentrace.analysis.timeline import span_ns
 from gentrace.analysis.tree import HTTP, SQL, Fold, http_call, library_of
 from gentrace.core import names
 from gentrace.core.spans import Event, Span, plain
-from gentrace.report.words import asked, duration, joined, short_type
+from gentrace.report.words import asked, began, duration, joined, short_type
 
 
 def words(span: Span) -> list[str]:
@@ -117,7 +118,7 @@ def events(span: Span) -> list[Event]:
     return [
         event
         for event in span.events
-        if not (event.name == "exception" and span.failed)
+        if not (event.name == names.EVENT_EXCEPTION and span.failed)
         and not (committed and event.attributes is committed)
     ]
 
@@ -150,7 +151,7 @@ def event_words(event: Event) -> str:
 
 
 def error_lines(span: Span, *, frames: int = 1) -> list[str]:
-    """Code, type and message of a failing span, then the innermost frames of its stack."""
+    """Code, type and message of a failing span, then where it began, or its whole stack."""
     exceptions = [event.attributes for event in span.events if event.name == "exception"]
     last: Mapping[str, Any] = exceptions[-1] if exceptions else {}
     kind = short_type(span.text(names.ERROR_TYPE) or _text(last.get("exception.type")))
@@ -160,7 +161,10 @@ def error_lines(span: Span, *, frames: int = 1) -> list[str]:
     head = joined((span.text(names.ERROR_CODE), kind), " ")
     lines = [joined((head, message), ": ") or "failed"]
     stack = (_text(last.get("exception.stacktrace")) or "").splitlines()
-    where = [line.strip() for line in stack if line.lstrip().startswith("File ")]
+    where = failures.stack(span) if frames > 1 else []
+    where = where or [line.strip() for line in stack if line.lstrip().startswith("File ")]
+    if not where and (place := failures.place(span)) is not None:
+        where = [began(span.text(names.ERROR_CAUSE), place)]
     return lines + where[-frames:] if frames else lines
 
 

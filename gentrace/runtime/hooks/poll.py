@@ -21,7 +21,8 @@ from gentrace.runtime import context
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks.base import BaseHook, Observed
-from gentrace.runtime.tracing import below, type_name, under
+from gentrace.runtime.telling import type_name
+from gentrace.runtime.tracing import below, under
 
 SLOW_NS = 5_000_000_000
 
