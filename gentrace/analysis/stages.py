@@ -28,13 +28,8 @@ def reached(parts: Parts) -> str:
         # a creation asks for one, too, to see who could pay
         "account": any(s.name in _ACCOUNT and s.text(names.ACCOUNT_ID) for s in of_jobs),
         "submitted": bool(executes),
-        "provider": any(_was_read(s) for s in parts.polls if inside(s))
+        "provider": any(s.text(names.PROVIDER_STATUS) for s in parts.polls if inside(s))
         or any(s.text(names.POLLS) not in (None, "0") for s in waits)
         or any(map(is_over, executes)),
     }
     return next((stage for stage in reversed(STAGES) if known.get(stage)), "created")
-
-
-def _was_read(poll: Span) -> bool:
-    """Whether the provider has answered it."""
-    return poll.text(names.PROVIDER_STATUS) is not None or not poll.failed

@@ -38,7 +38,7 @@ def _told(span: Span) -> list[str | None]:
         outcome, defer = text(names.ENQUEUE_OUTCOME), span.attributes.get(names.ENQUEUE_DEFER)
         wait = f"in {duration(span_ns(defer))}" if isinstance(defer, int | float) else None
         return [
-            text(names.CODE_FUNCTION),
+            _own_function(span),
             None if outcome == "enqueued" else outcome,
             wait if defer else None,
         ]
@@ -46,7 +46,7 @@ def _told(span: Span) -> list[str | None]:
         attempt, outcome = text(names.JOB_TRY), text(names.JOB_OUTCOME)
         status = joined((text(names.JOB_STATUS), text(names.JOB_REASON)), ": ")
         return [
-            text(names.CODE_FUNCTION),
+            _own_function(span),
             f"try {attempt}" if attempt not in (None, "1") else None,
             None if outcome == "succeeded" else outcome,
             f"→ {status}" if status else None,
@@ -171,6 +171,12 @@ def error_lines(span: Span, *, frames: int = 1) -> list[str]:
 def _change(attributes: Mapping[str, Any]) -> str:
     before, after = attributes.get(names.STATUS_PREVIOUS), attributes.get(names.STATUS)
     return f"{plain(before)} → {plain(after)}" if before is not None else f"→ {plain(after)}"
+
+
+def _own_function(span: Span) -> str | None:
+    """The host's own name of a job's function; not where in its code the job failed."""
+    told = span.text(names.CODE_FUNCTION)
+    return None if told is None or ":" in told else told
 
 
 def _labelled(label: str, value: str | None) -> str | None:

@@ -53,13 +53,17 @@ class PollHook(BaseHook):
             if scope.span is None:
                 scope.run = newest = _newest(run)
                 known = inside and newest is run
+                read = newest.provider_status
                 parent, links = (below(at_work), []) if known else under(newest)
                 scope.span = self.tracing.start(
                     names.PROVIDER_POLL,
                     newest,
                     parent=parent,
                     start_ns=scope.entered_ns,
-                    attributes={names.CALLER: caller or None},
+                    attributes={
+                        names.CALLER: caller or None,
+                        names.PROVIDER_STATUS: read and self.tracing.word(read, newest),
+                    },
                     links=links,
                 )
 
