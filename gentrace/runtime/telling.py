@@ -66,8 +66,7 @@ class Telling:
         facts[names.ERROR_CAUSE] = type_name(type(failures.chain(exc)[-1]))
         classes = {base.__name__ for base in type(exc).__mro__}
         for attribute in self.profile.errors.code:
-            code = getattr(exc, attribute, None)
-            code = getattr(code, "value", code)
+            code = _code_of(exc, attribute)
             if isinstance(code, str | int) and not isinstance(code, bool) and code not in classes:
                 facts[names.ERROR_CODE] = self.code(str(code))
                 break
@@ -114,6 +113,15 @@ class Telling:
             text = "" if types.isdisjoint(self.profile.errors.messages) else _text_of(each)
             if text:
                 return self.scrubber.text(text, run.prompts)
+        return None
+
+
+def _code_of(exc: Exception, attribute: str) -> object:
+    """What it holds there; nothing where that cannot be read."""
+    try:
+        code = getattr(exc, attribute, None)
+        return getattr(code, "value", code)
+    except Exception:
         return None
 
 

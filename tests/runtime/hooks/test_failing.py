@@ -279,3 +279,45 @@ async def test_a_submission_names_its_row_whatever_becomes_of_it(
     assert len(executes) == 3
     rows = {attributes(span).get(names.SUBMISSION_ID) for span in executes}
     assert rows == {"1", "2", "3"}
+
+
+class Unreadable(Exception):
+    """Nothing of it can be read."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+    @property
+    def error_code(self) -> str:
+        raise ValueError("no code")
+
+    code = err_code = error_code
+
+
+async def test_an_exception_that_cannot_be_read_is_the_hosts_all_the_same(
+    host: SmallHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised = Unreadable()
+
+    def odd(*_args: Any) -> None:
+        raise raised
+
+    caught: list[BaseException] = []
+    service = host.module("services.provider.provider_service").ProviderService
+    submit = service.execute_generation
+
+    async def execute(self: Any, *args: Any) -> Any:
+        try:
+            return await submit(self, *args)
+        except Exception as exc:
+            caught.append(exc)
+            raise
+
+    await host.create()
+    monkeypatch.setattr(host.module("services.provider.provider_service").registry, "get", odd)
+    monkeypatch.setattr(service, "execute_generation", execute)
+    await host.work()
+    assert caught == [raised]
+    span = host.one(names.PROVIDER_EXECUTE)
+    assert attributes(span)[names.ERROR_TYPE].endswith("Unreadable")
+    assert (span.status.status_code.name, span.status.description or "") == ("ERROR", "")
