@@ -314,7 +314,8 @@ async def test_an_exception_that_cannot_be_read_is_the_hosts_all_the_same(
             raise
 
     await host.create()
-    monkeypatch.setattr(host.module("services.provider.provider_service").registry, "get", odd)
+    pixverse = host.module("services.provider.adapters.pixverse").PixverseProvider
+    monkeypatch.setattr(pixverse, "map_parameters", odd)
     monkeypatch.setattr(service, "execute_generation", execute)
     await host.work()
     assert caught == [raised]
