@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import sys
 from collections.abc import Callable
@@ -116,7 +117,7 @@ def test_the_chain_and_where_it_began(
     host: ModuleType, name: str, chain: list[str], function: str
 ) -> None:
     work = getattr(host, name)
-    exc = raised(lambda: asyncio.run(work()) if asyncio.iscoroutinefunction(work) else work())
+    exc = raised(lambda: asyncio.run(work()) if inspect.iscoroutinefunction(work) else work())
     assert types(exc) == chain
     place = failures.origin(failures.chain(exc), HOST)
     assert place is not None
