@@ -97,7 +97,7 @@ def reason(run: Run) -> str:
     """Why a run failed, on one line: what its class leaves open, and where it began.
 
     ``ProviderError HTTP 502: The provider answered 502``, ``ProviderError (NameError in
-    pixsim7/…/pixverse_operations.py:123)``.
+    app/…/adapter.py:123)``.
     """
     kind = error(run.error_code, run.error_type)
     if run.error_http_status is not None:
@@ -112,7 +112,7 @@ def reason(run: Run) -> str:
 
 
 def began(cause: str | None, place: Place | None, *, brief: bool = False) -> str:
-    """What a failure began with, and where: ``NameError in pixsim7/…/worker.py:12 process``."""
+    """What a failure began with, and where: ``NameError in app/…/worker.py:12 process``."""
     if place is None:
         return short_type(cause) or ""
     folders = place.file.split("/")
