@@ -114,8 +114,8 @@ class Filter:
 
     def _error_matches(self, run: Run) -> bool:
         pattern = self.error.lower()
-        kind = run.error_type or ""
-        told = (run.error_code or "", kind, kind.rpartition(".")[2])
+        kinds = [kind for kind in (run.error_type, run.error_cause) if kind]
+        told = [run.error_code or "", *kinds, *(kind.rpartition(".")[2] for kind in kinds)]
         return any(value and fnmatchcase(value.lower(), pattern) for value in told)
 
 

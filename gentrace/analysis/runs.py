@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from gentrace.analysis import timeline
+from gentrace.analysis import failures, stages, timeline
+from gentrace.analysis.failures import Place
 from gentrace.analysis.parts import Parts
 from gentrace.core import names
 from gentrace.core.spans import Span, Trace, plain
 from gentrace.core.times import State, Times
 
-STAGES = ("created", "queued", "started", "account", "submitted", "provider", "finished")
 _DERIVED = ("outcome", "times")
-ACCOUNT_SPANS = (names.ACCOUNT_SELECT, names.ACCOUNT_CREDITS)
 
 
 @dataclass(frozen=True)
@@ -148,18 +147,46 @@ class Run:
 
     @property
     def error_type(self) -> str | None:
-        """The exception or provider class of the failure."""
-        return self._error(names.ERROR_TYPE)
+        """The exception or provider class of the failure; the host's code where none was raised."""
+        told = self._error(names.ERROR_TYPE)
+        return self.error_code if told is None and self.outcome is not None else told
+
+    @property
+    def error_cause(self) -> str | None:
+        """The type of the exception that the failure began with; another than :attr:`error_type`
+        where that was raised from it."""
+        return self._error(names.ERROR_CAUSE)
+
+    @property
+    def error_http_status(self) -> int | None:
+        """The status of the failed submission's last HTTP call, if that was refused."""
+        told = self._error(names.ERROR_HTTP_STATUS)
+        return int(told) if told is not None and told.isdecimal() and len(told) == 3 else None
+
+    @property
+    def error_place(self) -> Place | None:
+        """Where in the host's code the failure began."""
+        found = (failures.place(span) for span in self._failing)
+        return next((place for place in reversed([*found]) if place is not None), None)
 
     @property
     def error_message(self) -> str | None:
-        """The scrubbed message of the failure."""
+        """The scrubbed message of the failure: words where any may be shown, else their mark."""
+        told = self._error(names.ERROR_MESSAGE)
+        return told if told is not None else failures.message(self._failing)
+
+    @cached_property
+    def _failing(self) -> list[Span]:
+        """The spans that the failure passed, the outermost first, :attr:`failure` last."""
         if self.failure is None:
-            return None
-        told = [e.attributes.get("exception.message") for e in self.failure.events]
-        return self.failure.status_message or next((str(m) for m in told if m), None)
+            return []
+        above = self.parts.ancestors(self.failure)
+        apart = (self.parts.run, self.parts.server)
+        passed = [span for span in above if span.failed and not any(span is each for each in apart)]
+        return [*reversed(passed), self.failure]
 
     def _error(self, name: str) -> str | None:
+        """What the run span says, else the final status, else the outermost span that says it."""
         if self.outcome not in ("failed", None):
             return None
         told = self.parts.run.text(name) if self.parts.run else None
@@ -167,32 +194,19 @@ class Run:
             told = None
         if told is None and self.outcome is not None:
             told = self.parts.last(name, self.parts.named(names.FINISH))
-        if told is None and self.failure is not None:
-            near = [self.failure, *self.parts.ancestors(self.failure)]
-            told = next((text for span in near if (text := span.text(name)) is not None), None)
+        if told is None and (self.parts.run is None or name in failures.OF_ANY_SPAN):
+            told = next((text for s in self._failing if (text := s.text(name)) is not None), None)
         return told
 
     @property
     def stage(self) -> str | None:
-        """How far it got, one of :data:`STAGES`; None for a request that made no run."""
+        """How far it got, one of :data:`stages.STAGES`; None for a request that made no run."""
         if self.id is None:
             return None
-        parts = self.parts
-        if self.parts.run is not None and (told := self.parts.run.text(names.STAGE)):
+        told = self.parts.run.text(names.STAGE) if self.parts.run is not None else None
+        if told is not None:
             return told
-        queued = [s for s in parts.enqueues if s.text(names.ENQUEUE_OUTCOME) != "error"]
-        reached = {
-            "queued": bool(queued),
-            "started": bool(parts.jobs),
-            "account": any(
-                s.name in ACCOUNT_SPANS and not s.failed and s.start_ns >= parts.jobs[0].start_ns
-                for s in (parts.spans if parts.jobs else ())  # a creation asks for one, too
-            ),
-            "submitted": any(s.text(names.PROVIDER_JOB_ID) for s in parts.executes),
-            "provider": bool(parts.polls),
-            "finished": self.outcome == names.COMPLETED,
-        }
-        return next((stage for stage in reversed(STAGES) if reached.get(stage)), "created")
+        return "finished" if self.outcome == names.COMPLETED else stages.reached(self.parts)
 
     @property
     def incomplete(self) -> set[str]:

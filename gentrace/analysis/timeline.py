@@ -116,6 +116,8 @@ def events(parts: Parts) -> Iterator[Event]:
     begin = parts.server or parts.create
     if begin is not None:
         yield Event(Kind.RECEIVED, begin.start_ns)
+    if begin is not None and begin is parts.create and not begin.open:
+        yield Event(Kind.CREATED, begin.end_ns)  # a job's call, and no request
     yield from _queueing(parts)
     yield from _jobs(parts)
     yield from _provider(parts)
@@ -184,7 +186,7 @@ def _provider(parts: Parts) -> Iterator[Event]:
         if execute.open:
             continue
         job_id = execute.text(names.PROVIDER_JOB_ID)
-        over = _is_over(execute) and not execute.failed
+        over = is_over(execute) and not execute.failed
         submitted = (job_id is not None or over) and not execute.failed
         if job_id is not None:
             attempts[job_id] = attempt
@@ -193,7 +195,7 @@ def _provider(parts: Parts) -> Iterator[Event]:
         if over:
             yield Event(Kind.PROVIDER_DONE, execute.end_ns, attempt)
     for span in parts.polls:
-        if _is_over(span):
+        if is_over(span):
             attempt = attempts.get(span.text(names.PROVIDER_JOB_ID) or "", 0)
             yield Event(Kind.PROVIDER_DONE, _read_at(parts, span), attempt)
     for span in parts.named(names.PROVIDER_WAIT):
@@ -202,7 +204,7 @@ def _provider(parts: Parts) -> Iterator[Event]:
             yield Event(Kind.PROVIDER_DONE, span.end_ns, attempt)
 
 
-def _is_over(span: Span) -> bool:
+def is_over(span: Span) -> bool:
     """Whether the provider's status that the span tells is final."""
     told, status = span.attributes.get(names.PROVIDER_OVER), span.text(names.PROVIDER_STATUS)
     if isinstance(told, bool):

@@ -123,8 +123,36 @@ STATUS = _attribute(
 STATUS_PREVIOUS = _attribute(
     "generation.status.previous", "string", "status, finish, events", "the status before, if known"
 )
-ERROR_CODE = _attribute("generation.error.code", "string", "failing spans", "the host's code")
+ERROR_CODE = _attribute(
+    "generation.error.code", "string", "failing spans", "the host's code, where it has one"
+)
 ERROR_TYPE = _attribute("error.type", "string", "failing spans", "exception or provider class")
+ERROR_CAUSE = _attribute(
+    "generation.error.cause",
+    "string",
+    "failing spans, run",
+    "the type of the innermost exception: what the others were raised from",
+)
+ERROR_HTTP_STATUS = _attribute(
+    "generation.error.http_status",
+    "int",
+    "provider.execute, run",
+    "the status of the failed submission's last HTTP call, from 400 on",
+)
+ERROR_MESSAGE = _attribute(
+    "generation.error.message",
+    "string",
+    "run",
+    "the scrubbed words of the outermost exception whose type may show them",
+)
+ERROR_STACK = _attribute(
+    "generation.error.stack",
+    "string[]",
+    "the event exception",
+    "the host's frames, the last called last, each exception's type after its own; no message",
+)
+ERROR_FACTS = (ERROR_CODE, ERROR_TYPE, ERROR_CAUSE, ERROR_HTTP_STATUS, ERROR_MESSAGE)
+"""What a run is told of its failure; all but the code belong to one exception."""
 PROVIDER_JOB_ID = _attribute(
     "generation.provider.job_id", "string", "provider.execute, poll, run", "the provider's job"
 )
@@ -317,7 +345,7 @@ EVENT_STATUS = "generation.status"
 EVENT_PROVIDER_STATUS = "generation.provider.status"
 EVENT_CACHE = "generation.cache.write"
 EVENT_ACCOUNT_RELEASED = "account.released"
-EVENT_EXCEPTION = "exception"
+EVENT_EXCEPTION, EXCEPTION_TYPE = "exception", "exception.type"
 OWN_EVENTS = frozenset(
     {EVENT_STATUS, EVENT_PROVIDER_STATUS, EVENT_CACHE, EVENT_ACCOUNT_RELEASED, EVENT_EXCEPTION}
 )
@@ -325,6 +353,8 @@ OWN_EVENTS = frozenset(
 
 # OpenTelemetry semantic conventions used by our own spans
 CODE_FUNCTION = "code.function.name"
+CODE_FILE = "code.file.path"
+CODE_LINE = "code.line.number"
 MESSAGING_SYSTEM = "messaging.system"
 MESSAGING_DESTINATION = "messaging.destination.name"
 MESSAGING_MESSAGE_ID = "messaging.message.id"

@@ -32,6 +32,7 @@ ROLES: Mapping[str, str] = {
     "account_release": "gives an account back",
     "credits": "reads or checks an account's credits",
     "execute": "submits a generation to its provider",
+    "submission": "the mapped class of a submission to the provider",
     "adapter": "a provider adapter class; its methods are matched by pattern",
     "asset": "the mapped class of what a generation makes",
     "check_status": "asks the provider for a submission's status",

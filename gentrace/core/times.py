@@ -37,6 +37,7 @@ class Kind(StrEnum):
     """What happened to a run. The order is the order of one run in which each happens once."""
 
     RECEIVED = "received"  # the request, or the creating job's call
+    CREATED = "created"  # that call of a job is over; a request goes on until it has enqueued
     ENQUEUED = "enqueued"  # or its enqueue failed
     HELD = "held"  # paused by a person
     RESUMED = "resumed"  # ... and resumed: what was queued before is queued still
@@ -54,6 +55,7 @@ class Kind(StrEnum):
 
 _NEXT: Mapping[Kind, State] = {
     Kind.RECEIVED: State.API,
+    Kind.CREATED: State.UNEXPLAINED,
     Kind.ENQUEUED: State.QUEUE,
     Kind.HELD: State.HOLD,
     Kind.RESUMED: State.QUEUE,
@@ -68,6 +70,7 @@ _NEXT: Mapping[Kind, State] = {
     Kind.PUT_BACK: State.FINISH,
 }
 _NEEDS: Mapping[Kind, State] = {
+    Kind.CREATED: State.API,
     Kind.RESUMED: State.HOLD,
     Kind.NOT_SUBMITTED: State.PROVIDER_SUBMIT,
     Kind.JOB_OVER: State.WORKER,

@@ -6,6 +6,7 @@ import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
@@ -72,6 +73,9 @@ def row(run: Run) -> Object:
         "error_code": run.error_code,
         "error_type": run.error_type,
         "error_message": run.error_message,
+        "error_http_status": run.error_http_status,
+        "error_cause": run.error_cause,
+        "error_place": None if run.error_place is None else asdict(run.error_place),
         "tries": run.count(names.TRIES, run.parts.jobs),
         "attempts": run.count(names.ATTEMPTS, run.parts.executes),
         "returned_id": run.returned_id,

@@ -43,7 +43,7 @@ def print_listing(
                 text.stylize(style, outcome_at, outcome_at + widths[2])
             write(to, text)
         if run.outcome == "failed" or (run.id is None and run.error_type):
-            error = words.error(run.error_code, run.error_type)
+            error = words.reason(run)
             for line in wrapped(f"✗ {error}", to.width - widths[0] - gap) if error else ():
                 write(to, Text(" " * (widths[0] + gap) + line, "red"))
     if found.truncated:

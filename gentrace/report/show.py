@@ -85,7 +85,11 @@ def _header(to: Console, run: Run, now_ns: int) -> None:
         say(to, f"{run.state} for {waiting}, last sign of life {seen} ago", "cyan")
     if run.error_message or run.error_code or run.error_type:
         kind = words.error(run.error_code, run.error_type)
+        if run.error_http_status is not None:
+            kind = words.joined((kind, f"HTTP {run.error_http_status}"), " ")
         say(to, f"✗ {words.joined((kind, run.error_message), ': ')}", "red")
+        if run.error_place is not None or run.error_cause not in (None, run.error_type):
+            say(to, f"  {words.began(run.error_cause, run.error_place)}", "red")
     spent = [
         f"{state} {words.duration(ns)} ({words.percent(share)})"
         for state, ns, share in words.shares(run.times.spent_ns)

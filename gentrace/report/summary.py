@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
+from gentrace.analysis import failures
 from gentrace.analysis.folding import Repeats, is_log
 from gentrace.analysis.gaps import Gap
 from gentrace.analysis.timeline import span_ns
@@ -13,7 +14,7 @@ from gentrace.analysis.tree import HTTP, SQL, Fold, http_call, library_of
 from gentrace.analysis.tries import Try
 from gentrace.core import names
 from gentrace.core.spans import Event, Span, plain
-from gentrace.report.words import asked, duration, joined, short_type
+from gentrace.report.words import asked, began, duration, joined, short_type
 
 _GAP_LOGS = 3
 _KINDS = {True: ("try", "tries"), False: ("attempt", "attempts")}
@@ -49,7 +50,7 @@ def _told(span: Span, number: int) -> list[str | None]:
         outcome, defer = text(names.ENQUEUE_OUTCOME), span.attributes.get(names.ENQUEUE_DEFER)
         wait = f"in {duration(span_ns(defer))}" if isinstance(defer, int | float) else None
         return [
-            text(names.CODE_FUNCTION),
+            _own_function(span),
             None if outcome == "enqueued" else outcome,
             wait if defer else None,
         ]
@@ -60,7 +61,7 @@ def _told(span: Span, number: int) -> list[str | None]:
         again = told if attempt not in (None, "1", str(number)) else None
         over = f"→ {status}" if status else None
         return [
-            text(names.CODE_FUNCTION),
+            _own_function(span),
             joined((f"try {number}" if number else None, over if not again else None), " "),
             joined((again, over), " ") if again else None,
             None if outcome == "succeeded" else outcome,
@@ -209,7 +210,7 @@ def event_words(event: Event) -> str:
 
 
 def error_lines(span: Span, *, frames: int = 1) -> list[str]:
-    """Code, type and message of a failing span, then the innermost frames of its stack."""
+    """Code, type and message of a failing span, then where it began, or its whole stack."""
     exceptions = [event.attributes for event in span.events if event.name == names.EVENT_EXCEPTION]
     last: Mapping[str, Any] = exceptions[-1] if exceptions else {}
     kind = short_type(span.text(names.ERROR_TYPE) or _text(last.get("exception.type")))
@@ -219,13 +220,22 @@ def error_lines(span: Span, *, frames: int = 1) -> list[str]:
     head = joined((span.text(names.ERROR_CODE), kind), " ")
     lines = [joined((head, message), ": ") or "failed"]
     stack = (_text(last.get("exception.stacktrace")) or "").splitlines()
-    where = [line.strip() for line in stack if line.lstrip().startswith("File ")]
+    where = failures.stack(span) if frames > 1 else []
+    where = where or [line.strip() for line in stack if line.lstrip().startswith("File ")]
+    if not where and (place := failures.place(span)) is not None:
+        where = [began(span.text(names.ERROR_CAUSE), place)]
     return lines + where[-frames:] if frames else lines
 
 
 def _change(attributes: Mapping[str, Any]) -> str:
     before, after = attributes.get(names.STATUS_PREVIOUS), attributes.get(names.STATUS)
     return f"{plain(before)} → {plain(after)}" if before is not None else f"→ {plain(after)}"
+
+
+def _own_function(span: Span) -> str | None:
+    """The host's own name of a job's function; not where in its code the job failed."""
+    told = span.text(names.CODE_FUNCTION)
+    return None if told is None or ":" in told else told
 
 
 def _labelled(label: str, value: str | None) -> str | None:

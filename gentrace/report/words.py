@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from gentrace.analysis import failures
+from gentrace.analysis.failures import Place
+from gentrace.analysis.runs import Run
 from gentrace.core.times import State
 
 STYLES = {
@@ -88,6 +91,34 @@ def joined(parts: Iterable[str | None], between: str = " · ") -> str:
 def error(code: str | None, kind: str | None) -> str:
     """An error's code and its exception's class, once where they are the same word."""
     return joined(dict.fromkeys((code, short_type(kind))), " ")
+
+
+def reason(run: Run) -> str:
+    """Why a run failed, on one line: what its class leaves open, and where it began.
+
+    ``ProviderError HTTP 502: The provider answered 502``, ``ProviderError (NameError in
+    app/…/adapter.py:123)``.
+    """
+    kind = error(run.error_code, run.error_type)
+    if run.error_http_status is not None:
+        kind = joined((kind, f"HTTP {run.error_http_status}"), " ")
+    words = run.error_message or ""
+    words = "" if failures.is_mark(words) else words
+    told = joined((kind, words), ": ")
+    cause, place = run.error_cause, run.error_place
+    if cause is None or (cause == run.error_type and (words or place is None)):
+        return told
+    return joined((told, f"({began(cause, place, brief=True)})"), " ")
+
+
+def began(cause: str | None, place: Place | None, *, brief: bool = False) -> str:
+    """What a failure began with, and where: ``NameError in app/…/worker.py:12 process``."""
+    if place is None:
+        return short_type(cause) or ""
+    folders = place.file.split("/")
+    file = f"{folders[0]}/…/{folders[-1]}" if len(folders) > 2 else place.file
+    function = "" if brief else f" {place.function.rpartition('.')[2]}" if place.function else ""
+    return joined((short_type(cause), f"{file}:{place.line}{function}"), " in ")
 
 
 def asked(provider: str | None, model: str | None) -> str:

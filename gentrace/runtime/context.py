@@ -34,6 +34,7 @@ class Run:
         asked_of: the generation that the request's path names: a retry may make another one.
         owned: a creation has taken this trace as its generation's.
         unchanged: its jobs that changed nothing, as far as this process knows.
+        failed_by: the failure whose stack was told last: its exception's id, and its place.
     """
 
     generation_id: str | None = None
@@ -55,6 +56,7 @@ class Run:
     unchanged: int = 0
     provider_status: str | None = None
     coming: str = ""
+    failed_by: tuple[int, str] | None = None
 
     @property
     def trace_id(self) -> int:

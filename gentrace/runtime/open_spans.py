@@ -21,7 +21,13 @@ from gentrace.runtime.runs.record import OpenSpan
 
 _MAX = 16_384
 _KIND_NUMBER = {"INTERNAL": 0, "SERVER": 1, "CLIENT": 2, "PRODUCER": 3, "CONSUMER": 4}
-_SAYS_WHAT = (names.JOB_TRY, names.MESSAGING_MESSAGE_ID, names.ACCOUNT_ID, names.PROVIDER)
+_SAYS_WHAT = (
+    names.JOB_TRY,
+    names.MESSAGING_MESSAGE_ID,
+    names.ACCOUNT_ID,
+    names.PROVIDER,
+    names.SUBMISSION_ID,
+)
 
 
 @dataclass(slots=True)
@@ -58,8 +64,8 @@ class OpenSpans:
             while len(self._open) > _MAX:
                 self._open.popitem(last=False)
 
-    def ended(self, span: Span) -> None:
-        """... and has ended; it has not left yet."""
+    def changed(self, span: Span) -> None:
+        """... and says more of itself, or has ended; it has not left yet."""
         with self._lock:
             known = self._open.get(span.get_span_context().span_id)
         if known is not None and known.noted:

@@ -47,6 +47,7 @@ from gentrace.runtime.hooks import (
     redis,
     requests,
     status,
+    submissions,
     threads,
 )
 from gentrace.runtime.patching import HookFactory, Patcher, Watcher
@@ -84,7 +85,11 @@ HOOKS: dict[str, HookFactory] = {
     "status": status.StatusHook,
     "cron": status.CronHook,
 }
-WATCHERS: dict[str, Watcher] = {"model": _watch_model, "asset": changes.watch_asset}
+WATCHERS: dict[str, Watcher] = {
+    "model": _watch_model,
+    "asset": changes.watch_asset,
+    "submission": submissions.watch_submission,
+}
 LIBRARIES: dict[str, Callable[[Engine, ModuleType], None]] = {
     "fastapi": requests.install,
     "sqlalchemy": databases.install,

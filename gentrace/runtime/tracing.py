@@ -6,7 +6,6 @@ scope: silence is decided before a span starts.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,24 +13,23 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, Span, SpanKind
 
 from gentrace import __version__
 from gentrace.core import names
 from gentrace.core.profile import Profile
 from gentrace.core.scrub import Scrubber
-from gentrace.runtime import notices
+from gentrace.runtime import notices, submission
 from gentrace.runtime.context import Run, recording, span_context
 from gentrace.runtime.export.sampling import as_decided
 from gentrace.runtime.export.scrubbing import OWN_SCOPE
 from gentrace.runtime.open_spans import OpenSpans
+from gentrace.runtime.telling import Telling
 
 LATE_NS = 600 * 10**9
-_CODE = re.compile(r"[\w.:-]{1,64}")
-_WORD = re.compile(r"[\w.:/+-]{1,100}")
 
 
-class Tracing:
+class Tracing(Telling):
     """Starts and ends our own spans.
 
     Args:
@@ -41,7 +39,8 @@ class Tracing:
     def __init__(
         self, profile: Profile, scrubber: Scrubber, provider: Callable[[], trace.TracerProvider]
     ) -> None:
-        self.profile, self.scrubber, self._make = profile, scrubber, provider
+        super().__init__(profile, scrubber)
+        self._make = provider
         self._provider: trace.TracerProvider | None = None
         self._tracer: trace.Tracer | None = None
         self.open: OpenSpans | None = None
@@ -108,59 +107,7 @@ class Tracing:
                 return
         span.end(end_ns)
         if self.open is not None:
-            self.open.ended(span)
-
-    def fail(self, span: Span, exc: BaseException, run: Run | None = None) -> None:
-        """Mark a span as failed by that exception: type, code and scrubbed message.
-
-        Cancellation is no error: the span stays UNSET, with the type alone.
-        """
-        for name, value in self.error_facts(exc).items():
-            span.set_attribute(name, value)
-        if isinstance(exc, Exception):
-            span.set_status(Status(StatusCode.ERROR, self.message(exc, run)))
-
-    def error_facts(self, exc: BaseException) -> dict[str, str]:
-        """The exception's type, and the host's or provider's code if it carries one."""
-        facts = {names.ERROR_TYPE: type_name(type(exc))}
-        if not isinstance(exc, Exception):
-            return facts
-        for attribute in self.profile.errors.code:
-            code = getattr(exc, attribute, None)
-            code = getattr(code, "value", code)
-            if isinstance(code, str | int) and not isinstance(code, bool):
-                facts[names.ERROR_CODE] = self.code(str(code))
-                break
-        return facts
-
-    def code(self, code: str) -> str:
-        """An error code as it may be shown: a word, or what stands for a text."""
-        return code if _CODE.fullmatch(code) else self.scrubber.mark("code", code)
-
-    def word(self, text: str, run: Run | None = None) -> str:
-        """What the host or its provider said, as it may be shown: a word, or a scrubbed text.
-
-        A text stays where the prompt is not known that may be in it.
-        """
-        prompts = run.prompts if run is not None else ()
-        if not prompts and not _WORD.fullmatch(text):
-            return self.scrubber.mark("text", text)
-        return self.scrubber.text(text, prompts)
-
-    def message(self, exc: BaseException, run: Run | None = None) -> str:
-        """The exception's message as it may be shown: scrubbed words, or length and hash."""
-        text = str(exc)
-        shown = {base.__name__ for base in type(exc).__mro__}
-        prompts = run.prompts if run is not None else ()
-        if shown.isdisjoint(self.profile.errors.messages) or not prompts:
-            return self.scrubber.mark("message", text) if text else ""
-        return self.scrubber.text(text, prompts)
-
-
-def type_name(kind: type[Any]) -> str:
-    """``module.Type`` as the conventions want it; builtins without their module."""
-    module = kind.__module__
-    return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
+            self.open.changed(span)
 
 
 def below(parent: trace.SpanContext | None) -> Any:
@@ -260,6 +207,7 @@ class GatedTracer(trace.Tracer):
         span = self.real().start_span(name, context or span_context(scope), *args, **kwargs)
         if scope.run is not None and scope.run.generation_id is not None:
             span.set_attribute(names.GENERATION_ID, scope.run.generation_id)
+        submission.calls(span, kwargs)
         return span
 
     @contextmanager

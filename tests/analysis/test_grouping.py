@@ -124,6 +124,23 @@ def test_an_account_that_a_creation_asks_for_is_no_stage() -> None:
     assert run.stage == "queued"
 
 
+def test_a_refused_submission_is_one_and_what_comes_after_the_end_is_none() -> None:
+    t = Tracer("7", "7")
+    create = t.span("create_generation", 0, 9)
+    enqueue = t.span("enqueue process_generation", 5, 6, create, kind="PRODUCER")
+    t.span("generation.finish", 20, 30, create, generation__outcome="cancelled")
+    job = t.span("process_generation", 40, 60, enqueue, kind="CONSUMER")
+    t.span("account.select", 41, 42, job, generation__account__id="2")
+    (run,) = of(t)
+    assert (run.outcome, run.stage) == ("cancelled", "queued")
+    t.spans[:] = [span for span in t.spans if span.name != "generation.finish"]
+    (run,) = of(t)
+    assert run.stage == "account"
+    t.span("provider.execute", 45, 50, job, status="ERROR")
+    (run,) = of(t)
+    assert run.stage == "submitted"
+
+
 @pytest.mark.parametrize(
     ("wanted", "ids"),
     [

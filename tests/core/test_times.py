@@ -210,3 +210,16 @@ def test_the_times_of_any_events_in_any_order_add_up(found: list[Event], sort: b
     assert all(spent >= 0 for spent in times.spent_ns.values())
     if sort:
         assert times.late == 0
+
+
+def test_a_creating_call_of_a_job_ends_with_itself() -> None:
+    for enqueued_at, spent in ((40, {State.API: 40}), (90, {State.API: 50, State.UNEXPLAINED: 40})):
+        times = tally(
+            [
+                Event(Kind.RECEIVED, 0),
+                Event(Kind.CREATED, 50),
+                Event(Kind.ENQUEUED, enqueued_at),
+                Event(Kind.JOB_STARTED, 100),
+            ]
+        )
+        assert times.spent_ns == {**spent, State.QUEUE: 100 - enqueued_at}

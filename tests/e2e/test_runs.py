@@ -20,6 +20,8 @@ from redis import Redis
 from gentrace.analysis import generations, timeline
 from gentrace.analysis.filters import Filter
 from gentrace.analysis.parts import Parts
+from gentrace.analysis.runs import Run
+from gentrace.analysis.stages import STAGES as STAGES_IN_ORDER
 from gentrace.core.times import Kind, State
 from gentrace.runtime.runs.record import KEPT, Record
 from gentrace.runtime.runs.spans import WAITS
@@ -152,11 +154,11 @@ NO_CREDITS = Fate(
 FATES = {**EARLY, **DAY}
 STAGES = {
     "cancelled_pending": "queued",
-    "refused": "account",
+    "refused": "submitted",
     "filtered": "provider",
-    "boom": "account",
+    "boom": "submitted",
     "cancelled": "provider",
-    "retried_later": "account",
+    "retried_later": "submitted",
 }
 """How far those got that were not completed."""
 LINKED = "retried_later"
@@ -511,6 +513,39 @@ def test_the_spans_alone_give_the_same_times(day: Day) -> None:
             spent = {s: ns / 1e9 for s, ns in derived.spent_ns.items()}
             far = {s: abs(spent.get(s, 0) - told.times[s]) for s in State}
             assert max(far.values()) < CLOSE_S, (told.get("id"), far)
+
+
+def test_the_spans_alone_tell_the_same(day: Day) -> None:
+    source = open_source(str(day.host.spool))
+    found = {(run.id, run.number): run for run in generations.listing(source, Filter()).runs}
+    for runs in day.runs.values():
+        for told in runs:
+            whole = found[told.get("id"), told.get("run")]
+            made = {"generation", *WAITS.values()}
+            parts = Parts([s for s in whole.parts.spans if s.name not in made])
+            alone = Run(whole.id, whole.number, whole.trace, parts)
+            for each in (whole, alone):
+                assert each.stage == told.get("stage"), told.get("id")
+                assert each.error_type == told.span["attributes"].get("error.type")
+                assert each.error_code == told.get("error.code")
+                assert each.error_cause == told.get("error.cause")
+                assert each.error_message == told.get("error.message")
+                asked = (each.operation, each.provider, each.model)
+                assert asked == tuple(told.get(n) for n in ("operation", "provider", "model"))
+
+
+def test_no_run_got_further_than_its_counts(day: Day) -> None:
+    for told in (told for runs in day.runs.values() for told in runs):
+        stage = STAGES_IN_ORDER.index(told.get("stage"))
+        assert (told.get("tries") > 0) == (stage >= STAGES_IN_ORDER.index("started"))
+        assert (told.get("attempts") > 0) == (stage >= STAGES_IN_ORDER.index("submitted"))
+        assert all(told.get(name) for name in ("operation", "provider"))
+
+
+def test_every_submission_names_its_row(day: Day) -> None:
+    executes = [s for s in day.spans if s["name"] == "provider.execute"]
+    assert len(executes) > len(DAY)
+    assert all("generation.submission.id" in s["attributes"] for s in executes)
 
 
 # -- runs and links ------------------------------------------------------------------------

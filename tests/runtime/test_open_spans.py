@@ -53,7 +53,7 @@ def started(spans: OpenSpans, name: str, parent: Any = None, **attributes: Any) 
 
 def over(spans: OpenSpans, span: Any) -> Any:
     span.end()
-    spans.ended(span)
+    spans.changed(span)
     return span
 
 

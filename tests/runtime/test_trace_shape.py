@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
 from arq import cron, func
 
 from gentrace.core import names
@@ -107,6 +108,30 @@ async def test_generations_that_a_job_makes_own_their_traces(host: SmallHost) ->
         assert span.parent is None
         caller = attributes(span)[names.CALLER]
         assert caller == "job:process_ephemeral_fanout_execution"
+
+
+async def test_the_api_time_of_a_generation_that_a_job_makes_is_the_call(
+    host: SmallHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody enqueues it: from the call's end on the run waits for nothing that is known."""
+    creation = host.module("services.generation.creation").GenerationCreationService
+
+    async def nothing(_self: Any, _generation: Any) -> None: ...
+
+    monkeypatch.setattr(creation, "_enqueue", nothing)
+    items = [{"generationType": "text_to_video", "prompt": "a lighthouse"}]
+    await host.post("/api/v1/generation-chains/execute-fanout-ephemeral", {"items": items})
+    await host.work(
+        [host.module("workers.chain_execution_processor").process_ephemeral_fanout_execution]
+    )
+    created = host.one(names.CREATE_GENERATION)
+    assert created.start_time is not None
+    assert created.end_time is not None
+    await host.fail(1)
+    run = attributes(await host.run())
+    assert 0 < run[names.TIMES["api"]] <= (created.end_time - created.start_time) / 1e9
+    assert run[names.TIMES["unexplained"]] > 0
+    assert run[names.TIMES["queue"]] == 0
 
 
 async def test_a_generation_made_in_another_ones_job_is_linked_to_it(host: SmallHost) -> None:

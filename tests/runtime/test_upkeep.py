@@ -139,7 +139,7 @@ def test_parents_are_in_redis_before_their_children_leave(process: Process, clie
     assert (noted.name, noted.end_ns) == ("parent", 0)
     assert client.smembers(KEY + "open:me") == {"7"}
     parent.end()
-    spans.ended(parent)
+    spans.changed(parent)
     eventually(lambda: [each.end_ns for each in open_of(client).values()] == [noted_end(parent)])
     process.engine.pipeline.after([parent])
     eventually(lambda: not open_of(client))

@@ -87,6 +87,10 @@ class Shape:
     def _value(self, name: str, value: Any) -> Any:
         if name.startswith("generation.time."):
             return "0" if not value else "…"
+        if name == "code.line.number":
+            return "…"
+        if name == "generation.error.stack":
+            return [re.sub(r":\d+ ", ":… ", line) for line in value]
         kind = COUNTED.get(name)
         if kind is None or re.fullmatch(r"[a-z]+:\d+", str(value)):
             return value

@@ -31,7 +31,7 @@ _OF_THE_RUN = (
 _ACCIDENTAL = re.compile(
     r"thread\.|(net|network|client|server)\.(sock\.)?(peer\.|host\.)?(port|address)$|net\.peer\.|"
     r"http\.(request|response)\.(header|body)|http\.response_content_length|user_agent|"
-    r"net\.sock\.|code\.line"
+    r"net\.sock\.|code\.(line|file|function)"
 )
 _RESOURCE = ("service.version", "process.runtime.version", "telemetry.sdk.version")
 
@@ -97,6 +97,12 @@ def _of_run(run: Run, name: str) -> str | None:
             return run.error_code
         case names.ERROR_TYPE:
             return run.error_type
+        case names.ERROR_CAUSE:
+            return run.error_cause
+        case names.ERROR_MESSAGE:
+            return run.error_message
+        case names.ERROR_HTTP_STATUS:
+            return str(run.error_http_status) if run.error_http_status is not None else None
         case names.INCOMPLETE:
             return ",".join(sorted(run.incomplete)) or None
         case _:

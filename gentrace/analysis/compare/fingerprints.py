@@ -12,9 +12,11 @@ from gentrace.analysis.compare.model import Fingerprint, NearestSuccess
 from gentrace.analysis.compare.scores import LEAST
 from gentrace.analysis.compare.strata import combined
 from gentrace.analysis.compare.table import KIND, Bools, Ints, Table
+from gentrace.analysis.compare.told import Told, worded
 from gentrace.core import names
 
 PARTS = (names.ERROR_CODE, names.ERROR_TYPE, names.STAGE)
+_MORE = (names.ERROR_HTTP_STATUS, names.ERROR_CAUSE, names.ERROR_MESSAGE)
 _SILENT = 0.02
 """Runs without a failure are taken for its end, or for a time before it, where failures that come
 at any moment alike would leave so many out less often than that, in any of the fingerprints."""
@@ -30,17 +32,18 @@ def fingerprints(runs: Table, failed: Bools) -> tuple[list[str], Ints]:
     rows = np.flatnonzero(failed)
     if not len(rows):
         return [], codes
-    parts = [runs.column(name) for name in PARTS]
+    parts = [runs.column(name) for name in (*PARTS, *_MORE)]
     alike = combined([part.codes[rows] for part in parts], len(rows))
     _, first = np.unique(alike, return_index=True)
-    told = [[part.at(int(rows[row])) for part in parts] for row in first]
+    told = worded([Told(*(part.at(int(rows[row])) for part in parts)) for row in first])
     kinds: dict[str, set[str]] = {}
-    for code, kind, stage in told:
-        kinds.setdefault(text(code, _short(kind), stage), set()).add(_type(kind) or "")
-    each: list[str] = []
-    for code, kind, stage in told:
-        short = text(code, _short(kind), stage)
-        each.append(short if len(kinds[short]) == 1 else text(code, _type(kind), stage))
+    for failure in told:
+        kinds.setdefault(failure.line(short=True), set()).add(failure.type or "")
+    shorts = [failure.line(short=True) for failure in told]
+    each = [
+        short if len(kinds[short]) == 1 else failure.line()
+        for short, failure in zip(shorts, told, strict=True)
+    ]
     places = {line: place for place, line in enumerate(dict.fromkeys(each))}
     codes[rows] = np.array([places[line] for line in each], dtype=np.int64)[alike]
     return [*places], codes
@@ -51,23 +54,6 @@ def frequent(texts: Sequence[str], codes: Ints) -> list[tuple[str, Bools]]:
     sizes = np.bincount(codes[codes >= 0], minlength=len(texts))
     order: list[int] = np.argsort(-sizes, kind="stable")[:_MOST].tolist()
     return [(texts[code], codes == code) for code in order if sizes[code] >= LEAST]
-
-
-def text(code: str | None, kind: str | None, stage: str | None) -> str:
-    """One line, with what is known: ``content_filtered ProviderError at provider``.
-
-    One line is one fingerprint: where types of several modules share a name, it has the module's.
-    """
-    told = " ".join(dict.fromkeys(part for part in (code, kind) if part)) or "failed"
-    return f"{told} at {stage}" if stage else told
-
-
-def _type(kind: str | None) -> str | None:
-    return kind if kind != names.FAILED else None
-
-
-def _short(kind: str | None) -> str | None:
-    return (_type(kind) or "").rpartition(".")[2] or None
 
 
 def described(

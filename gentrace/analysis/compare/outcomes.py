@@ -16,7 +16,7 @@ from gentrace.analysis.compare.strata import comparable
 from gentrace.analysis.compare.table import Bools, Ints, Table
 from gentrace.core import names
 
-BY_OUTCOME = frozenset({names.OUTCOME, names.ERROR_CODE, names.ERROR_TYPE, names.STAGE})
+BY_OUTCOME = frozenset({names.OUTCOME, *names.ERROR_FACTS, names.STAGE})
 """Groups by one of these are groups by how runs ended: no failure rates to compare."""
 ANY = "any failure"
 _MATTERS = 0.02

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gentrace.analysis import grouping
+from gentrace.analysis import failures, grouping
 from gentrace.analysis.compare.model import RunRow
 from gentrace.analysis.compare.scores import by_number, renumbered
 from gentrace.analysis.compare.sound import sound
@@ -111,6 +111,7 @@ def row(run: Run, last_ns: int = 0) -> RunRow:
     else:
         attributes[names.TRIES] = str(len(run.parts.jobs))
         attributes[names.ATTEMPTS] = str(len(run.parts.executes))
+        attributes |= _of_the_failure(run)
     if run.account:
         attributes[names.ACCOUNT_ID] = run.account
     duration_ns = run.duration_ns
@@ -133,6 +134,17 @@ def row(run: Run, last_ns: int = 0) -> RunRow:
         stage=run.stage,
         incomplete=tuple(sorted(run.incomplete)),
     )
+
+
+def _of_the_failure(run: Run) -> dict[str, str]:
+    """As the run span would have it."""
+    message = run.error_message or ""
+    told = {
+        names.ERROR_CAUSE: run.error_cause,
+        names.ERROR_HTTP_STATUS: run.error_http_status,
+        names.ERROR_MESSAGE: None if failures.is_mark(message) else message,
+    }
+    return {name: str(value) for name, value in told.items() if value}
 
 
 def columns(found: RunColumns) -> Table:

@@ -36,7 +36,7 @@ _SYMPTOMS = frozenset(
 )
 _NOTHING = frozenset(
     {
-        names.OUTCOME, names.ERROR_CODE, names.ERROR_TYPE, names.STAGE, names.POLLS,
+        names.OUTCOME, *names.ERROR_FACTS, names.STAGE, names.POLLS,
         names.LATE_EVENTS, names.INCOMPLETE, names.SCRUBBED, names.LINKS, names.SQL_COUNT,
         names.SQL_TIME, names.LOG_EVENTS_LEFT_OUT, names.GENERATION_ID, names.GENERATION_RUN,
         names.GENERATION_HASH, names.PROVIDER_JOB_ID, names.SUBMISSION_ID, names.RETURNED_ID,

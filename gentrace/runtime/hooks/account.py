@@ -81,8 +81,8 @@ class AccountHook(_InAJob):
             self.describe(state, names.ACCOUNT_ID, account)
         if account is not None and state.run is not None:
             scope = context.current()
-            # looked at by a creation to see who could pay, nothing has begun with it
-            stage = "account" if scope is None or scope.kind != "create" else ""
+            # looked at by a request or a creation to see who could pay, nothing has begun with it
+            stage = "account" if scope is not None and scope.kind == "job" else ""
             self.engine.store.note(state.run, facts={names.ACCOUNT_ID: account}, stage=stage)
 
     def settle(self, state: Observed) -> None:

@@ -25,7 +25,8 @@ from gentrace.runtime.hooks import arq_outcome as outcome
 from gentrace.runtime.hooks.arq_outcome import Job
 from gentrace.runtime.runs import jobs, steps
 from gentrace.runtime.runs.record import KEPT
-from gentrace.runtime.tracing import hang_under, of_job, type_name
+from gentrace.runtime.telling import type_name
+from gentrace.runtime.tracing import hang_under, of_job
 
 # What is read off the result of a job that the profile has no target for
 _RESULT = Target("", "job", (), {"status": ("result.status",), "reason": ("result.reason",)})
@@ -253,7 +254,7 @@ class JobSpans:
         if became in outcome.ERRORS:
             facts[names.ERROR_TYPE] = _error_type(became, job.error)
             if became == outcome.FAILED and isinstance(job.error, Exception):
-                facts = dict(self.engine.tracing.error_facts(job.error))
+                facts = dict(self.engine.tracing.run_facts(job.error, run))
         deferral_ms = getattr(job.error, "defer_score", None)
         over = steps.Over(
             job.ended_ns or time.time_ns(),

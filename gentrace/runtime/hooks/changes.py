@@ -21,6 +21,7 @@ from gentrace.runtime.engine import Engine
 from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks.base import BaseHook, request_links
 from gentrace.runtime.hooks.committed import CommittedChanges
+from gentrace.runtime.hooks.provider import ASKED
 from gentrace.runtime.runs.status import StatusChange
 from gentrace.runtime.tracing import link, under
 
@@ -103,7 +104,10 @@ class StatusChanges(BaseHook):
         code = change.read.get("error_code")
         if code is not None and self.rules.outcomes.get(change.new) == names.FAILED:
             facts[names.ERROR_CODE] = self.tracing.code(code)
-        made = self.engine.store.change(at_ns=change.at_ns, status=change.new, facts=facts)
+        asked = {name: change.read[key] for name, key in ASKED.items() if key in change.read}
+        made = self.engine.store.change(
+            at_ns=change.at_ns, status=change.new, facts=facts, asked=asked
+        )
         if run is None:
             self.engine.store.note_of(change.generation_id, made, urgent=final)
             return

@@ -27,6 +27,7 @@ from gentrace.runtime.runs.status import StatusChange
 
 _MAX_FRAMES = 40
 _NOT_READ = ("id", "status", "prompt")
+_WITH_A_STATUS = ("operation", "provider", "model")  # whatever changes of them later, it was asked
 
 
 class CommittedChanges:
@@ -143,7 +144,7 @@ class CommittedChanges:
             key: value
             for key, paths in self.target.read.items()
             if key not in _NOT_READ
-            and (changed or _has_changed(instance, paths))
+            and (changed or (key not in _WITH_A_STATUS and _has_changed(instance, paths)))
             and (value := reading.read_text(self.target, key, seen)) is not None
         }
         if changed or read:

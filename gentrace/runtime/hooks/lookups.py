@@ -19,7 +19,7 @@ from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks.base import BaseHook, Observed
 from gentrace.runtime.hooks.creation import LOOKUPS, Lookup, creating
 from gentrace.runtime.hooks.redis import Probe, probe
-from gentrace.runtime.tracing import type_name
+from gentrace.runtime.telling import type_name
 
 
 class LookupHook(BaseHook):

@@ -21,7 +21,8 @@ from gentrace.runtime import context
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks.base import BaseHook, Observed
-from gentrace.runtime.tracing import below, type_name, under
+from gentrace.runtime.telling import type_name
+from gentrace.runtime.tracing import below, under
 
 SLOW_NS = 5_000_000_000
 
@@ -52,13 +53,17 @@ class PollHook(BaseHook):
             if scope.span is None:
                 scope.run = newest = _newest(run)
                 known = inside and newest is run
+                read = newest.provider_status
                 parent, links = (below(at_work), []) if known else under(newest)
                 scope.span = self.tracing.start(
                     names.PROVIDER_POLL,
                     newest,
                     parent=parent,
                     start_ns=scope.entered_ns,
-                    attributes={names.CALLER: caller or None},
+                    attributes={
+                        names.CALLER: caller or None,
+                        names.PROVIDER_STATUS: read and self.tracing.word(read, newest),
+                    },
                     links=links,
                 )
 

@@ -17,7 +17,9 @@ from gentrace.core.times import Event, Kind
 from gentrace.runtime import context, reading
 from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks.base import BaseHook, Observed
+from gentrace.runtime.submission import Submission, under_way
 
+ASKED = {names.OPERATION: "operation", names.PROVIDER: "provider", names.MODEL: "model"}
 adapting: ContextVar[tuple[str, int] | None] = ContextVar("gentrace.adapting", default=None)
 
 
@@ -36,17 +38,12 @@ class ExecuteHook(BaseHook):
         run.prompts = reading.read_all(self.target, "prompt", call) or run.prompts
         run.attempts += 1
         run.provider_status = None  # of an earlier attempt
-        state = self.for_run(
-            run,
-            names.PROVIDER_EXECUTE,
-            {
-                names.OPERATION: self.text("operation", call),
-                names.PROVIDER: self.text("provider", call),
-                names.MODEL: self.text("model", call),
-                names.ACCOUNT_ID: self.text("account", call),
-            },
-        )
+        asked = {name: self.text(key, call) for name, key in ASKED.items()}
+        account = self.text("account", call)
+        state = self.for_run(run, names.PROVIDER_EXECUTE, {**asked, names.ACCOUNT_ID: account})
         if state.span is not None:
+            state.detail["submission"] = submission = Submission(run, state.span)
+            state.detail["reset"] = under_way.set(submission)
             run.parent = state.span.get_span_context()
             state.detail["attempt"] = run.attempts
             self.engine.store.note(
@@ -54,12 +51,13 @@ class ExecuteHook(BaseHook):
                 events=(Event(Kind.SUBMITTING, time.time_ns(), run.attempts),),
                 counts={names.ATTEMPTS: 1},
                 facts={
-                    names.ACCOUNT_ID: self.text("account", call) or None,
+                    names.ACCOUNT_ID: account or None,
                     names.PROVIDER_STATUS: None,
                     names.PROVIDER_PROGRESS: None,
                 },
+                asked={name: told for name, told in asked.items() if told},
                 executed=f"{run.parent.span_id:016x}",
-                stage="account",
+                stage="submitted",
                 urgent=True,  # who dies in here has submitted, for all that is known
             )
         return state
@@ -84,7 +82,17 @@ class ExecuteHook(BaseHook):
     def failed(self, state: Observed, call: Call, exc: BaseException) -> None:
         super().failed(state, call, exc)
         self._attempt(state, None)
-        self._note(state, None, self.tracing.error_facts(exc))
+        facts: dict[str, Any] = {**self.tracing.run_facts(exc, state.run)}
+        status = state.detail["submission"].http_status() if isinstance(exc, Exception) else None
+        if status is not None and state.span is not None:
+            state.span.set_attribute(names.ERROR_HTTP_STATUS, status)
+            facts[names.ERROR_HTTP_STATUS] = status
+        self._note(state, None, facts)
+
+    def settle(self, state: Observed) -> None:
+        if "reset" in state.detail:
+            context.leave(state.detail["reset"])
+        super().settle(state)
 
     def _note(
         self, state: Observed, job: str | None, facts: dict[str, Any], over: bool = False
@@ -108,7 +116,7 @@ class ExecuteHook(BaseHook):
             run,
             events=tuple(Event(kind, at_ns, attempt) for kind in kinds),
             facts=facts,
-            stage="provider" if over else "account" if job is None else "submitted",
+            stage="provider" if over else "",
         )
 
     def _attempt(self, state: Observed, before: Any) -> None:

@@ -216,7 +216,7 @@ class ArqEnqueueHook(EnqueueHook):
         self.tracing.fail(state.span, exc, state.run)
         step: steps.Enqueued | None = state.detail.get("step")
         if step is not None and state.run is not None:
-            facts = self.tracing.error_facts(exc)
+            facts = self.tracing.run_facts(exc, state.run)
             steps.not_enqueued(self.engine, state.run, time.time_ns(), facts)
 
     def settle(self, state: Observed) -> None:

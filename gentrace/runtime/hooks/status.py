@@ -21,7 +21,7 @@ from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks.arq_outcome import working
 from gentrace.runtime.hooks.base import BaseHook, Observed
 from gentrace.runtime.runs.status import StatusChange
-from gentrace.runtime.tracing import type_name
+from gentrace.runtime.telling import type_name
 
 
 class StatusHook(BaseHook):

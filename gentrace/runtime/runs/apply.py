@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 from gentrace.core import names
 from gentrace.core.times import Event, Kind, State
+from gentrace.runtime.runs import told
 from gentrace.runtime.runs.change import Change
 from gentrace.runtime.runs.record import (
     MAX_OPEN,
     STAGES,
-    UNCHANGED,
     Record,
     root_id,
     run_span_id,
@@ -151,21 +151,16 @@ def _take(record: Record, change: Change, rules: Settling) -> None:
             continue  # of a submission that another has followed
         event = _waiting(record, change, _numbered(record, change, given))
         if event.kind is Kind.SUBMITTING:  # what failed before was tried again
-            for name in (names.ERROR_CODE, names.ERROR_TYPE):
-                record.facts.pop(name, None)
+            told.forget(record, names.ERROR_FACTS)
         record.ledger.add(event)
     job, known = change.facts.get(names.PROVIDER_JOB_ID), record.facts.get(names.PROVIDER_JOB_ID)
     if job is not None and known is not None and job != known:
         record.replaced = [*record.replaced, known][-_MAX_LINKS:]
-    for name, value in change.facts.items():
-        if value is None:
-            record.facts.pop(name, None)
-        else:
-            record.facts[name] = value
+    told.facts(record, change)
     for name, more in change.counts.items():
-        _count(record, change, name, more)
+        told.count(record, change, name, more)
     if change.stage:
-        record.stage = max(record.stage, STAGES.index(change.stage))
+        told.reached(record, change, STAGES.index(change.stage))
     record.incomplete += [what for what in change.incomplete if what not in record.incomplete]
     for link in change.links:
         if link not in record.links and len(record.links) < _MAX_LINKS:
@@ -211,20 +206,6 @@ def _numbered(record: Record, change: Change, event: Event) -> Event:
     return replace(event, attempt=event.attempt + record.unknown.get(change.instance, 0))
 
 
-def _count(record: Record, change: Change, name: str, more: int) -> None:
-    """Count what the run did; what comes after its end counts only if that is taken back."""
-    after = 0 < record.ended_ns < change.at_ns and not change.status and name != UNCHANGED
-    counts = record.beyond if after else record.counts
-    counts[name] = counts.get(name, 0) + more
-
-
-def _count_beyond(record: Record) -> None:
-    """The run's end was taken back, or came later after all."""
-    for name, more in record.beyond.items():
-        record.counts[name] = record.counts.get(name, 0) + more
-    record.beyond.clear()
-
-
 def _enqueued(record: Record, function: str, at_ns: int) -> None:
     """Count an enqueue that is one more, and follows no failure."""
     if function in record.enqueued and not record.failed_since:
@@ -260,7 +241,7 @@ def _ends(record: Record, ended: tuple[int, str], rules: Settling) -> None:
     at_ns, outcome = ended[0], rules.outcomes[ended[1]]
     back, newest = _back_after(record, at_ns), at_ns >= record.status_ns
     if record.ended_ns < at_ns:
-        _count_beyond(record)
+        told.count_beyond(record)
     record.ledger.add(Event(Kind.ENDED, at_ns))
     record.claimed, record.claimed_ns = "", 0  # who has it in hand writes another end
     if back:
@@ -279,7 +260,7 @@ def _goes_on(record: Record, change: Change, rules: Settling, *, was_held: bool)
     if 0 < ended_ns < change.at_ns:
         record.ledger.add(_put_back(record.outcome, change.at_ns))
         record.claimed, record.claimed_ns = "", 0
-        _count_beyond(record)
+        told.count_beyond(record)
         # ... and it may have ended again, in another process that was quicker to tell.
         again = next((each for each in record.ends if each[0] > change.at_ns), None)
         back = _back_after(record, change.at_ns)

@@ -23,6 +23,7 @@ class Change:
         number: which run of the generation, 0 for the current one.
         events: what moves the times.
         facts: attributes of the run span; a None takes one back.
+        asked: attributes of the run span that count only where nobody has told them.
         counts: attributes of the run span that count, and by how much they grow.
         stage: how far the run got by this, one of :data:`STAGES`.
         status: a status that was committed, at ``at_ns``.
@@ -48,6 +49,7 @@ class Change:
     number: int = 0
     events: tuple[Event, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    asked: Mapping[str, Any] = field(default_factory=dict[str, Any])
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
     stage: str = ""
     status: str = ""
@@ -95,7 +97,7 @@ class Change:
         for name in ("incomplete", "closed"):
             found[name] = tuple(str(each) for each in found.get(name, ()))
         found["links"] = tuple((str(t), str(s), str(w)) for t, s, w in found.get("links", ()))
-        for name in ("facts", "counts"):
+        for name in ("facts", "asked", "counts"):
             found[name] = dict(found.get(name, {}))
         for name in ("seq", "at_ns", "flags", "number"):
             found[name] = int(found.get(name, _DEFAULTS[name]))

@@ -54,6 +54,7 @@ class Record:
 
     Attributes:
         unknown: by process, how many submissions of other processes its own count lacks.
+        beyond, stage_beyond: counts and stage after its end, which may be taken back.
         replaced: the provider's jobs of earlier submissions.
         went_on, ends: when it had a status that is not final, and when which that is.
         rest: what another version has written beside; it stays where it is.
@@ -71,6 +72,7 @@ class Record:
     counts: dict[str, int] = field(default_factory=dict[str, int])
     beyond: dict[str, int] = field(default_factory=dict[str, int])
     stage: int = 0
+    stage_beyond: int = 0
     processes: list[str] = field(default_factory=list[str])
     incomplete: list[str] = field(default_factory=list[str])
     links: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
@@ -152,7 +154,9 @@ class Record:
         except (ValueError, TypeError, KeyError, IndexError, AttributeError):
             return None
         sound = all(isinstance(getattr(record, name), kind) for name, kind in _KINDS.items())
-        return record if sound and 0 <= record.stage < len(STAGES) else None
+        stages = record.stage, record.stage_beyond
+        known = all(0 <= stage < len(STAGES) for stage in stages) if sound else False
+        return record if known else None
 
 
 _KINDS: Mapping[str, type] = {

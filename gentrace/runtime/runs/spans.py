@@ -41,8 +41,8 @@ def run_span(record: Record) -> ReadableSpan:
         name: value for name, value in record.facts.items() if name not in _ON_THE_WAIT[:2]
     }
     if record.outcome != names.FAILED:  # what was tried again and went well is no error
-        attributes.pop(names.ERROR_CODE, None)
-        attributes.pop(names.ERROR_TYPE, None)
+        for name in names.ERROR_FACTS:
+            attributes.pop(name, None)
     attributes |= {
         names.GENERATION_ID: record.generation_id,
         names.GENERATION_RUN: record.number,
@@ -60,7 +60,8 @@ def run_span(record: Record) -> ReadableSpan:
         attributes[names.LATE_EVENTS] = times.late
     status = Status()
     if record.outcome == names.FAILED:
-        status = Status(StatusCode.ERROR, str(attributes.get(names.ERROR_CODE, "") or ""))
+        told = attributes.get(names.ERROR_MESSAGE) or attributes.get(names.ERROR_CODE) or ""
+        status = Status(StatusCode.ERROR, str(told))
         attributes.setdefault(names.ERROR_TYPE, attributes.get(names.ERROR_CODE) or "failed")
     return _span(
         record,

@@ -60,7 +60,9 @@ def created(
     links: tuple[tuple[str, str, str], ...] = (),
 ) -> None:
     """The generation exists: what was asked, how it was found to be new, what it follows."""
-    engine.store.note(run, facts=facts, links=links, urgent=True)
+    # A request has its own end; what a job does after the call is no part of the generation.
+    over = () if run.server_span is not None else (Event(Kind.CREATED, time.time_ns()),)
+    engine.store.note(run, events=over, facts=facts, links=links, urgent=True)
 
 
 def enqueued(engine: Engine, run: Run, what: Enqueued, wait: State | None = None) -> None:

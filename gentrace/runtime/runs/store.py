@@ -212,11 +212,12 @@ class RunStore:
                 for name, value in facts.items()
             }
 
-        if not change.facts and not change.opened and not change.polled:
+        if not (change.facts or change.asked or change.opened or change.polled):
             return change
         opened = tuple(replace(span, attributes=clean(span.attributes)) for span in change.opened)
         polled = str(clean({names.PROVIDER_JOB_ID: change.polled})[names.PROVIDER_JOB_ID])
-        return replace(change, facts=clean(change.facts), opened=opened, polled=polled)
+        facts, asked = clean(change.facts), clean(change.asked)
+        return replace(change, facts=facts, asked=asked, opened=opened, polled=polled)
 
     def _written(self, written: Written) -> None:
         record = written.record

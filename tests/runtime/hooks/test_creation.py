@@ -177,3 +177,17 @@ async def test_an_account_that_a_creation_asks_for_is_no_stage(
     assert host.one(names.ACCOUNT_SELECT).parent is not None
     await host.fail(1)
     assert attributes(await host.run())[names.STAGE] == "queued"
+
+
+async def test_a_run_whose_creation_nobody_kept_knows_what_was_asked(host: SmallHost) -> None:
+    """Its worker meets it first: what the submission and the row know is told to the run."""
+    await host.create()
+    host.elsewhere()
+    with host.redis as client:
+        client.delete(*client.scan_iter("gentrace:*"))
+    await host.work()
+    await host.fail(1)
+    run = attributes(await host.run())
+    asked = [run.get(name) for name in (names.OPERATION, names.PROVIDER, names.MODEL)]
+    assert asked == ["text_to_video", "pixverse", "v5"]
+    assert run[names.INCOMPLETE] == (names.NO_STORE,)

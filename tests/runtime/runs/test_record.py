@@ -13,8 +13,9 @@ from gentrace.core.times import Event, Kind, State
 from gentrace.runtime.runs.apply import apply
 from gentrace.runtime.runs.change import Change
 from gentrace.runtime.runs.record import OpenSpan, Record
-from gentrace.runtime.runs.spans import stand_in
+from gentrace.runtime.runs.spans import run_span, stand_in
 from tests.runtime.runs.conftest import RULES
+from tests.support.host import attributes
 
 TRACE, PARENT = f"{7:032x}", f"{1:016x}"
 
@@ -200,3 +201,43 @@ def test_a_record_keeps_what_it_learnt_of_submissions() -> None:
     record = story.submit("w2", 1, "p2")
     assert Record.load(record.dump()) == record
     assert record.replaced == ["p1"]
+
+
+def test_what_is_told_after_the_end_counts_only_where_that_is_taken_back() -> None:
+    story = Story()
+    story.tell("api", Kind.ENQUEUED, stage="queued")
+    status(story, "api", "cancelled")
+    record = story.tell("w1", Kind.JOB_STARTED, counts={names.TRIES: 1}, stage="started")
+    told = attributes(run_span(record))
+    assert (told[names.TRIES], told[names.STAGE]) == (0, "queued")
+    assert Record.load(record.dump()) == record
+    record = status(story, "api", "pending")
+    told = attributes(run_span(record))
+    assert (told[names.TRIES], told[names.STAGE]) == (1, "started")
+
+
+def test_who_knows_what_was_asked_tells_where_nobody_has() -> None:
+    story = Story()
+    record = story.tell("w1", Kind.JOB_STARTED, asked={names.MODEL: "v5", names.PROVIDER: "p"})
+    assert record.facts[names.MODEL] == "v5"
+    record = story.tell("api", Kind.ENQUEUED, facts={names.MODEL: "v5.5"})
+    assert record.facts[names.MODEL] == "v5.5"
+    record = story.tell("w1", Kind.JOB_STARTED, asked={names.MODEL: "v5"})
+    assert (record.facts[names.MODEL], record.facts[names.PROVIDER]) == ("v5.5", "p")
+
+
+def test_what_is_told_of_a_failure_is_of_one_failure() -> None:
+    story, kind, cause = Story(), names.ERROR_TYPE, names.ERROR_CAUSE
+    first = {kind: "ProviderError", cause: "KeyError", names.ERROR_MESSAGE: "odd"}
+    status_502 = {**first, names.ERROR_HTTP_STATUS: 502, names.ERROR_CODE: "boom"}
+    record = story.tell("w1", Kind.NOT_SUBMITTED, facts=status_502)
+    record = story.tell("w1", Kind.JOB_FAILED, facts=first)  # the same, told by its job
+    assert record.facts[names.ERROR_HTTP_STATUS] == 502
+    record = status(story, "w1", "failed")
+    told = run_span(record)
+    assert told.status.description == "odd"
+    record = story.tell("w1", Kind.JOB_FAILED, facts={kind: "OSError", cause: "OSError"})
+    assert record.facts == {kind: "OSError", cause: "OSError", names.ERROR_CODE: "boom"}
+    assert run_span(record).status.description == "boom"
+    record = story.tell("w1", Kind.SUBMITTING, 1)
+    assert record.facts == {}
