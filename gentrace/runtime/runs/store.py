@@ -214,7 +214,14 @@ class RunStore:
 
         if not change.facts and not change.opened and not change.polled:
             return change
-        opened = tuple(replace(span, attributes=clean(span.attributes)) for span in change.opened)
+        opened = tuple(
+            replace(
+                span,
+                name=clean({names.CALLER: span.name})[names.CALLER],  # as a name of the host's
+                attributes=clean(span.attributes),
+            )
+            for span in change.opened
+        )
         polled = str(clean({names.PROVIDER_JOB_ID: change.polled})[names.PROVIDER_JOB_ID])
         return replace(change, facts=clean(change.facts), opened=opened, polled=polled)
 
