@@ -44,7 +44,9 @@ _ASSIGNED = re.compile(rf"{_NAMES}{_BETWEEN}({_QUOTED}|{_BARE})")
 _LONG = re.compile(
     r"(?:key|pwd?|pass|password|token)[\"'\]]{0,2}\s{0,40}(?:=>|:=|::|[=:]|\s)\s{0,40}b?([\"']?[\w+/=-]{24,})"
 )
-_AWS = re.compile(r"aws.{0,20}?(?:key|pw|pass|token).{0,20}?[\"']([0-9a-z/+]{40})(?=[\"'])")
+_AWS = re.compile(
+    r"aws.{0,20}?(?:key|password|pass|pwd?|token).{0,20}?[\"']([0-9a-z/+]{40})(?=[\"'])"
+)
 _SOAP = re.compile(r"soap/v\d.{0,3}?/([a-z0-9]{40,})")  # SoftLayer's key is in the path
 _OPTION = re.compile(rf"--[a-z-]{{0,40}}?{_NAMES}\s{{1,3}}([^\s\ue000-]{_BARE})")
 _ELEMENT = re.compile(rf"{_NAMES}>([^<\ue000]+)<")
@@ -61,7 +63,7 @@ _EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]+[@＠][\w-]+(?:\.[\w-]+)+")
 _URL_QUERY = re.compile(r"://[^\s?#\"'<>\ue000]+[?#]([^\s\"'<>\ue000]+)")
 _QUERY = re.compile(r"\?([\w.%~\[\]$-]{1,80}=[^\s\"'<>\ue000]*)")
 _URL_USER = re.compile(
-    r"://(?:([^\s/?#\"'<>\ue000]+)@|([^\s/@:\ue000]*:(?!\d{1,5}(?:/|\Z))[^\s?#\"'<>\ue000]+)@)"
+    r"://(?:([^\s/?#\"'\ue000]+)@|([^\s/@:\ue000]*:(?!\d{1,5}(?:/|\Z))[^\s?#\"'\ue000]+)@)"
 )
 _NAME_ENDS = re.compile(rf"(?:{_NAMES}|cookies?|authorization)\Z")
 

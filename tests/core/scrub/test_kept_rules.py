@@ -69,7 +69,8 @@ def test_every_detector_is_tried() -> None:
 @pytest.mark.parametrize(("name", "pattern"), PATTERNS)
 @given(st.data())
 @settings(
-    max_examples=10,
+    max_examples=25,
+    derandomize=True,
     phases=[Phase.generate],  # a minimal example of a key tells nothing more
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     deadline=None,
