@@ -20,6 +20,7 @@ from gentrace.core import names
 
 _SCOPE_KEY = otel_context.create_key("gentrace.scope")
 _MAX_RUNS = 4096
+_MAX_NAMELESS = 256
 
 
 @dataclass(eq=False, slots=True)
@@ -84,6 +85,7 @@ class Run:
     def abandon(self) -> None:
         """No id will come any more."""
         self.closed = True
+        _keep_prompts(self)
         self.unwritten.clear()
         self.release()
 
@@ -176,6 +178,7 @@ def span_context(scope: Scope | None = None) -> Any:
 
 
 _runs: OrderedDict[str, Run] = OrderedDict()
+_prompts: OrderedDict[int, tuple[str, ...]] = OrderedDict()  # of runs without an id, by their trace
 _lock = threading.Lock()
 
 
@@ -201,6 +204,21 @@ def find(generation_id: str | None) -> Run | None:
         return run
 
 
+def _keep_prompts(run: Run) -> None:
+    """The spans of a run that never got an id leave without one: its trace tells whose they are."""
+    if not run.prompts or not run.trace_id:
+        return
+    with _lock:
+        _prompts[run.trace_id] = run.prompts
+        while len(_prompts) > _MAX_NAMELESS:
+            _prompts.popitem(last=False)
+
+
+def prompts_of(trace_id: int) -> tuple[str, ...]:
+    """What a run without an id was asked for, as far as this process knows."""
+    return _prompts.get(trace_id, ())
+
+
 def find_by_trace(trace_id: int) -> Run | None:
     """The run whose trace that is, if this process has met it."""
     with _lock:
@@ -212,3 +230,4 @@ def forget_all() -> None:
     global _lock
     _lock = threading.Lock()
     _runs.clear()
+    _prompts.clear()

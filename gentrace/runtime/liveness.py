@@ -67,12 +67,14 @@ class Liveness:
 
     Attributes:
         describe: gives what else the record tells of the process.
+        shown: gives what may be written of a record.
         max_jobs: how many jobs this worker takes at once; 0 is not known.
     """
 
     def __init__(self) -> None:
         self.max_jobs = 0
         self.describe: Callable[[], dict[str, Any]] = dict
+        self.shown: Callable[[dict[str, Any]], dict[str, Any]] = lambda record: record
         self.forget()
 
     def forget(self) -> None:
@@ -161,7 +163,8 @@ class Liveness:
 
     def record(self, ended: bool = False) -> dict[str, Any]:
         """What there is to say now."""
-        return {**self.describe(), **self.doing(), "alive": not ended, "last_seen": now()}
+        told = self.shown({**self.describe(), **self.doing()})
+        return {**told, "alive": not ended, "last_seen": now()}
 
     def beat(self, client: Any, key: Keys, instance: str) -> float:
         """Tell Redis, when it is time; returns the seconds until the next time."""

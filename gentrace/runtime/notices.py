@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 _said: set[str] = set()
 # Tests put a function here that turns every swallowed error into a failure.
 on_swallowed: list[Callable[[str, BaseException], None]] = []
+# What may be said of a line; the session puts its scrubber here.
+shown: Callable[[str], str] = str
 
 
 def say_once(key: str, message: str) -> None:
@@ -21,7 +23,7 @@ def say_once(key: str, message: str) -> None:
     try:
         stream = sys.stderr
         if stream is not None:
-            stream.write(f"gentrace: {message}\n")
+            stream.write(f"gentrace: {shown(message)}\n")
             stream.flush()
     except Exception:
         return

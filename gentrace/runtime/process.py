@@ -29,10 +29,13 @@ class Process:
         destination: where spans go, in words, for the start line.
         code_version: the revision, ``+dirty`` where a loaded file differs from it.
         loaded: the host has started and is at work: it will import little from here on.
+        shown: gives what may be written of an attribute of the resource: whoever runs the host may
+            have put anything into ``OTEL_RESOURCE_ATTRIBUTES`` and ``OTEL_SERVICE_NAME``.
     """
 
     def __init__(self, profile: Profile, settings: Settings) -> None:
         self.profile, self.settings = profile, settings
+        self.shown: Callable[[str, Any], Any] = lambda _name, value: value
         self.destination = ""
         self.on_role: list[Callable[[], None]] = []
         self.queue = ""
@@ -75,7 +78,7 @@ class Process:
     def service_name(self) -> str:
         """``OTEL_SERVICE_NAME``, else ``<profile>-<role>``, else the profile's name."""
         if self.settings.service_name:
-            return self.settings.service_name
+            return str(self.shown("service.name", self.settings.service_name))
         role = self.role or self._parents_role
         return f"{self.profile.name}-{role}" if role else self.profile.name
 
@@ -112,7 +115,13 @@ class Process:
             named = str(made.attributes.get("service.name", ""))
             if not named or named.startswith("unknown_service"):
                 made = made.merge(Resource({"service.name": self.service_name()}))
-            self._resource, self._resource_role = _hashed(made), self.role
+            attributes = {
+                name: self.shown(name, value)
+                for name, value in made.attributes.items()
+                if self.shown("", name) == name
+            }
+            self._resource = _hashed(Resource(attributes, made.schema_url))
+            self._resource_role = self.role
         return self._resource
 
     def _attributes(self) -> dict[str, str | int]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from gentrace.runtime import notices
 from gentrace.runtime.engine import Engine
+from gentrace.runtime.export.scrubbing import clean_record
 from gentrace.runtime.patching import Patcher
 
 EVERY_S = 5.0
@@ -48,7 +49,7 @@ class Recorder:
         record.update(self._more())
         if self.left is not None:
             record["copies_left"] = self.left
-        return record
+        return clean_record(record, engine.tracing.scrubber)
 
     def hook_off(self) -> None:
         """A hook gave up: say so, at most every :data:`EVERY_S`. Never raises."""

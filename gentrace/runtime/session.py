@@ -27,6 +27,7 @@ from gentrace.runtime.export.installation_key import installation_key
 from gentrace.runtime.export.outlet import make_exporter
 from gentrace.runtime.export.pipeline import Pipeline
 from gentrace.runtime.export.provider import own_provider
+from gentrace.runtime.export.scrubbing import clean_record
 from gentrace.runtime.export.spool import Spool
 from gentrace.runtime.hooks import (
     account,
@@ -113,6 +114,7 @@ class Session:
         self.scrubber = Scrubber(
             lambda: installation_key(settings.spool), fields_by_name(profile.log_events)
         )
+        self.process.shown, notices.shown = self.scrubber.of_resource, self.scrubber.line
         self.pipeline = self._pipeline(settings)
         self.process.destination = settings.shown_endpoint or f"the spool {settings.spool}"
         self.process.on_role.append(self._role_known)
@@ -127,7 +129,8 @@ class Session:
             store=self._store(profile, settings),
             pipeline=self.pipeline,
         )
-        self.engine.store.shown = self.scrubber.of_run
+        self.engine.store.shown = self.scrubber.attribute
+        self.engine.liveness.shown = lambda record: clean_record(record, self.scrubber)
         self.upkeep = Upkeep(
             self.engine,
             self._emit,

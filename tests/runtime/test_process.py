@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from gentrace.core import profile, settings
-from gentrace.runtime import process
+from gentrace.core.scrub import Scrubber
+from gentrace.runtime import notices, process
+from gentrace.runtime.export.scrubbing import clean_record
 from gentrace.runtime.process import Process
 
 
@@ -71,3 +73,34 @@ def test_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(os, "getcwd", gone)
     assert one.record([])["cwd"] == ""
+
+
+SECRETS = {
+    "OTEL_RESOURCE_ATTRIBUTES": "db_password=hunterwolf92,team=video,owner=alice%40wonder.example,"
+    "note=Bearer%20Zq7hunterwolf,key=AIzaSyA1234567890abcdefghijk,alice@wonder.example=x",
+    "OTEL_SERVICE_NAME": "video-sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+    "GENTRACE_SQL": "Bearer Zq7hunterwolf",
+}
+PLANTED = ("hunterwolf", "alice", "AIzaSyA", "4eC39Hq")
+
+
+def test_what_the_environment_names_is_checked_as_all_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Seen before: all of it in the resource of each span, the record and the start line."""
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    scrubber = Scrubber(b"the installation's key")
+    one = make(**SECRETS)
+    one.shown = scrubber.of_resource
+    monkeypatch.setattr(notices, "shown", scrubber.line)
+    one.become(process.API)
+    resource = dict(one.resource().attributes)
+    said = capsys.readouterr().err
+    told = f"{resource} {clean_record(one.record([]), scrubber)} {said} {one.shown_name()}"
+    assert [word for word in PLANTED if word in told] == []
+    assert resource["team"] == "video"
+    assert str(resource["service.name"]).startswith("video-<key:")
+    assert one.service_name() == resource["service.name"]
+    assert "Bearer <token:" in said
+    assert resource["process.pid"] == os.getpid()

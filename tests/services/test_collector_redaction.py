@@ -31,12 +31,18 @@ PRIVATE = {
     "setting": '"api_key": "settingsecret"',
     "URL": "https://cdn.example/media.mp4?signature=querysecret",
     "database": "postgresql://bob:urlsecret@db.example/host",
+    "key of a service": "AIzaSyservicesecret-0123456789abcdef",
+    "name that ends so": "refresh_token=refreshsecret",
+    "e-mail, quoted": "quoted.mail%40quotedsecret.example",
+    "second cookie": "cookie: a=1; b=cookiesecret",
+    "bot": "/bot123456:AAbotsecret0123/get",
     "SQL": "SELECT id FROM users WHERE name = 'literalsecret'",
 }
 WORDS = [
     *("marmaladefactory", "velvetastronomer", FOREIGN, "who.asked", "mailsecret", "headersecret"),
     *("keysecret", "eyJqd3RzZWNyZXQ", "c0ffee", "passwordsecret", "settingsecret", "querysecret"),
     *("urlsecret", "literalsecret", "onewordsecret"),
+    *("servicesecret", "refreshsecret", "quotedsecret", "cookiesecret", "botsecret"),
 ]
 OPEN = ("generation.error.code", "generation.job.reason", "error.type", "http.route")
 IDS = ("generation.provider.job_id", "generation.hash", "generation.code.version")

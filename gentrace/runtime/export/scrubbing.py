@@ -1,8 +1,8 @@
 """The last step before a span leaves: allow-listed attributes, scrubbed texts, the resource.
 Spans that carry texts are marked as scrubbed, for the Collector's own redaction.
 
-Names, events and URLs may hold the generation's own prompt (a provider's path, what the host wrote
-on a span of ours): it is taken out where this process knows it.
+Anything may hold the generation's own prompt (a provider's path, a job's id, what the host wrote on
+a span of ours): it is taken out of all of it where this process knows it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import Any
-from urllib.parse import unquote
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -19,7 +18,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, Status
 
 from gentrace.core import names
-from gentrace.core.scrub import URLS, Scrubber
+from gentrace.core.scrub import Scrubber
 from gentrace.runtime import context
 
 OWN_SCOPE = "gentrace"
@@ -28,6 +27,7 @@ OWN_SCOPE = "gentrace"
 _TEXT = re.compile(r"\s|%[0-9A-Fa-f]{2}|[^\x00-\x7f]")
 _PLAIN_NAME = re.compile(r"(?:[A-Z]{3,}|enqueue) [!-~]+")
 _OUR_EVENTS = ("generation.", "gentrace.", "exception.", "code.")
+_MOMENTS = frozenset({"started_at", "last_poll", "asking_since", "last_error_at"})
 _OUTLINES = frozenset({"db.statement", "db.query.text"})
 
 
@@ -44,24 +44,49 @@ def clean(spans: Iterable[Any], resource: Any, scrubber: Scrubber) -> list[Reada
     return [_clean(span, resource, scrubber) for span in spans]
 
 
+def clean_record(record: dict[str, Any], scrubber: Scrubber) -> dict[str, Any]:
+    """What a process tells of itself, as it may leave; the profile's targets are the profile's."""
+    cleaned: dict[str, Any] = {}
+    for name, value in record.items():
+        if name in ("jobs", "awaited"):
+            cleaned[name] = _works(name, value, scrubber)
+        else:
+            cleaned[name] = value if name == "targets" else scrubber.record(value)
+    return cleaned
+
+
+def _works(name: str, given: dict[str, dict[str, Any]], scrubber: Scrubber) -> dict[str, Any]:
+    """The jobs in hand by their ids, or what is waited for by its generation's: each of a run."""
+    works: dict[str, Any] = {}
+    for work_id, work in given.items():
+        run = context.find(work.get("generation_id") if name == "jobs" else work_id)
+        prompts = run.prompts if run is not None else ()
+        works[scrubber.record(work_id, prompts)] = {
+            field: value if field in _MOMENTS else scrubber.record(value, prompts)
+            for field, value in work.items()
+        }
+    return works
+
+
 def _clean(span: Any, resource: Any, scrubber: Scrubber) -> ReadableSpan:
     scope: InstrumentationScope | None = span.instrumentation_scope
     own = scope is not None and scope.name == OWN_SCOPE
-    attributes = _attributes(span.attributes, scrubber)
-    run = context.find(attributes.get(names.GENERATION_ID))
-    prompts = run.prompts if run is not None else ()
-    for url in URLS & attributes.keys() if prompts else ():
-        attributes[url] = scrubber.without_prompts(unquote(attributes[url]), prompts)
+    prompts = _prompts(span)
+    attributes = _attributes(span.attributes, scrubber, prompts)
     name = _name(span.name, scrubber, prompts)
     if "db.system" in attributes or "db.system.name" in attributes:
         for key in ("db.name", "db.namespace"):
             if isinstance(attributes.get(key), str):
                 attributes[key] = _file_name(attributes[key])
-    links = [Link(link.context, _attributes(link.attributes, scrubber)) for link in span.links]
+    links = [
+        Link(link.context, _attributes(link.attributes, scrubber, prompts)) for link in span.links
+    ]
     kinds = [str((link.attributes or {}).get(names.LINK, "")) for link in links]
     if any(kinds):
         attributes[names.LINKS] = tuple(kinds)
-    status = _own_status(span.status, scrubber, prompts) if own else _status(span)
+    status = (
+        _own_status(span.status, scrubber, prompts) if own else _status(span, scrubber, prompts)
+    )
     events = [_event(event, scrubber, prompts) for event in span.events]
     attributes.pop(names.SCRUBBED, None)  # whoever set it: only this vouches
     if (span.links or _has_texts(name, status, attributes, events)) and scrubber.works():
@@ -108,13 +133,21 @@ def _is_text(value: object) -> bool:
 
 def _file_name(database: str) -> str:
     """SQLite's database is a file: its name without the folders of this machine."""
+    if "/" not in database and "\\" not in database:
+        return database
     return PurePath(database).name or database
 
 
-def _attributes(attributes: Any, scrubber: Scrubber) -> dict[str, Any]:
+def _prompts(span: Any) -> Sequence[str]:
+    """The prompts of the run that a span is of, as far as this process knows them."""
+    run = context.find((span.attributes or {}).get(names.GENERATION_ID))
+    return run.prompts if run is not None else context.prompts_of(span.context.trace_id)
+
+
+def _attributes(attributes: Any, scrubber: Scrubber, prompts: Sequence[str]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name, value in (attributes or {}).items():
-        allowed = scrubber.attribute(name, value)
+        allowed = scrubber.attribute(name, value, prompts)
         if allowed is not None:
             kept[name] = allowed
     return kept
@@ -123,7 +156,7 @@ def _attributes(attributes: Any, scrubber: Scrubber) -> dict[str, Any]:
 def _event(event: Any, scrubber: Scrubber, prompts: Sequence[str]) -> Event:
     attributes: dict[str, Any] = {}
     for name, value in (event.attributes or {}).items():
-        allowed = scrubber.on_event(event.name, name, value)
+        allowed = scrubber.on_event(event.name, name, value, prompts)
         if allowed is not None:
             attributes[name] = allowed
     if message := (event.attributes or {}).get("exception.message"):
@@ -145,11 +178,12 @@ def _own_status(status: Any, scrubber: Scrubber, prompts: Sequence[str]) -> Stat
     return Status(status.status_code, kept)
 
 
-def _status(span: Any) -> Status:
+def _status(span: Any, scrubber: Scrubber, prompts: Sequence[str]) -> Status:
     """A library's status keeps the exception's type, if that is what it begins with."""
     status = span.status
     head = (status.description or "").partition(":")[0].strip()
     known = [(event.attributes or {}).get("exception.type", "") for event in span.events]
     known.append((span.attributes or {}).get(names.ERROR_TYPE, ""))
     is_type = head in {str(kind).rpartition(".")[2] for kind in known} | {str(k) for k in known}
-    return Status(status.status_code, head if head and is_type and not status.is_ok else None)
+    kept = scrubber.text(head, prompts) if head and is_type and not status.is_ok else None
+    return Status(status.status_code, kept)

@@ -6,11 +6,14 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from gentrace.core.scrub import shows_secret
+
 LIVE_TTL_S = 24 * 3600
 ENDED_TTL_S = 2 * 3600
 PAST_TTL_S = 7 * 24 * 3600
 BEAT_TTL_S = 60
 _PLAIN = re.compile(r"[\w.:-]{1,128}")
+_WORDS = re.compile(r"[^\d:]{9}")  # a number, a UUID and a short name have no such stretch
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,10 @@ class Keys:
 
 
 def _plain(value: str) -> str:
-    """An id as it is; what may be more than one (an address, a text) as its hash."""
-    if _PLAIN.fullmatch(value):
+    """An id as it is; what may be more than one (an address, a text, a key) as its hash.
+
+    It has to be the same in every process, whatever that knows of prompts.
+    """
+    if _PLAIN.fullmatch(value) and not _WORDS.search(value) and not shows_secret(value):
         return value
     return hashlib.sha256(value.encode("utf-8", "replace")).hexdigest()[:32]

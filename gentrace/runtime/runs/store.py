@@ -214,7 +214,14 @@ class RunStore:
 
         if not (change.facts or change.asked or change.opened or change.polled):
             return change
-        opened = tuple(replace(span, attributes=clean(span.attributes)) for span in change.opened)
+        opened = tuple(
+            replace(
+                span,
+                name=clean({names.CALLER: span.name})[names.CALLER],  # as a name of the host's
+                attributes=clean(span.attributes),
+            )
+            for span in change.opened
+        )
         polled = str(clean({names.PROVIDER_JOB_ID: change.polled})[names.PROVIDER_JOB_ID])
         facts, asked = clean(change.facts), clean(change.asked)
         return replace(change, facts=facts, asked=asked, opened=opened, polled=polled)

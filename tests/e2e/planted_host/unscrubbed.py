@@ -10,8 +10,8 @@ from gentrace.core.scrub import Scrubber
 
 
 def as_it_is(_self: Any, *texts: Any) -> Any:
-    """Of a name and a value, or of a text and its prompts, what would have been scrubbed."""
-    return texts[-1]
+    """Of a name and a value what would have been scrubbed, without the prompts behind them."""
+    return texts[-1] if not isinstance(texts[-1], tuple) or len(texts) < 3 else texts[-2]
 
 
 def the_text(_self: Any, text: str, *_prompts: Any) -> str:
@@ -20,6 +20,6 @@ def the_text(_self: Any, text: str, *_prompts: Any) -> str:
 
 
 scrubber: Any = Scrubber
-scrubber.attribute = scrubber.on_event = scrubber.mark = as_it_is
-scrubber.text = scrubber.without_prompts = the_text
+scrubber.attribute = scrubber.on_event = scrubber.mark = scrubber.of_resource = as_it_is
+scrubber.text = scrubber.record = scrubber.line = the_text
 app, WorkerSettings = planted.app, planted.WorkerSettings

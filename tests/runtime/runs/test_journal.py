@@ -309,7 +309,7 @@ def test_nothing_private_is_in_it(
     make: Make, client: Any, held: Callable[[RunStore], None]
 ) -> None:
     store = open_journal(make())
-    store.shown = Scrubber(b"key").of_run
+    store.shown = Scrubber(b"key").attribute
     held(store)
     known, mail = run(), "bob@example.com"
     known.prompts = (PROMPT,)

@@ -74,7 +74,7 @@ def test_who_sees_to_a_dead_process_loses_nothing_of_its_own(
 
 def test_facts_are_written_as_they_may_be_shown(make: Make, redis_server: RedisServer) -> None:
     store = make()
-    store.shown = Scrubber(b"k" * 32).of_run
+    store.shown = Scrubber(b"k" * 32).attribute
     known = run()
     known.prompts = (PROMPT,)
     context.remember(known)
@@ -101,3 +101,6 @@ def test_a_key_holds_an_id_or_its_hash(given: str) -> None:
     assert keys.alias("provider", given) == keys.alias("provider", given)
     assert keys.alias("asset", "12") == "gentrace:t:alias:asset:12"
     assert keys.job("gen:12-ab.c") == "gentrace:t:job:gen:12-ab.c"
+    assert keys.job("8b7c1c3e0e3f4d5a9a3d111111111111").endswith(
+        ":8b7c1c3e0e3f4d5a9a3d111111111111"
+    )
