@@ -2,8 +2,9 @@
 
 Redis, PostgreSQL and Chromium are the distribution's packages; Jaeger and the OpenTelemetry
 Collector are built by Go from the pinned modules in `tools/jaeger` and `tools/collector`; the
-releases of ARQ that the queue is tried on come by pip (`tools/arq_releases.py`). Standard library
-only. `tools/servers.py` starts what this finds.
+releases of ARQ that the queue is tried on and other makers' tracers come by pip
+(`tools/arq_releases.py`, `tools/tracers.py`). Standard library only. `tools/servers.py` starts
+what this finds.
 
     python -m tools.services install [NAME ...]     what `make services` runs
     python -m tools.services where NAME             prints the path of the executable
@@ -28,7 +29,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tools import arq_releases
+from tools import arq_releases, tracers
 
 TOOLS = Path(__file__).resolve().parent
 EXE = ".exe" if os.name == "nt" else ""
@@ -256,6 +257,12 @@ SERVICES = {
             lambda: arq_releases.find(cache_folder()),
             lambda: arq_releases.install(cache_folder(), _run),
             "`make services` installs the other releases of ARQ by pip",
+        ),
+        Service(
+            "tracers",
+            lambda: tracers.find(cache_folder()),
+            lambda: tracers.install(cache_folder(), _run),
+            "`make services` installs other makers' tracers by pip",
         ),
     )
 }

@@ -132,8 +132,10 @@ def _left(layout: Layout, node: Node) -> Text:
     took = "open" if span.open else words.duration(node.end_ns - node.start_ns)
     service = span.service.removeprefix(layout.prefix)[: layout.service]
     colour = "red" if span.failed else layout.colours.get(span.service, "cyan")
-    if span.name == names.RUN:  # it is no process's own: whichever came to write it
-        service, colour = "", "red" if span.failed else "white"
+    if span.name in names.OF_THE_RECORD:  # no process's own: whichever came has written it
+        service = ""
+    if span.name == names.RUN:
+        colour = "red" if span.failed else "white"
     left = Text(f"{layout.offset(node.start_ns):>7} ", "dim")
     left.append(f"{took:>7} ", "dim" if node.fold else "")
     left.append(layout.axis(node.start_ns, node.end_ns, "░" if span.open else "█"), colour)

@@ -13,9 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import Any, Protocol
 
-from opentelemetry import context as otel_context
-
-from gentrace.runtime import notices
+from gentrace.runtime import ambient, notices
 
 MAX_FAILURES = 20
 
@@ -193,12 +191,12 @@ def around(name: str, hook: Hook, guard: Guard, original: Any) -> Callable[..., 
     """
 
     def enter(call: Call) -> Any:
-        outside = otel_context.get_current()
+        outside = ambient.mark()
         try:
             state = hook.before(call)
         except Exception as exc:
             guard.failed(exc)
-            otel_context.attach(outside)  # wherever it had got to
+            ambient.restore(outside)  # wherever it had got to
             return None
         if state is None:
             guard.passed()
@@ -217,7 +215,7 @@ def around(name: str, hook: Hook, guard: Guard, original: Any) -> Callable[..., 
             hook.settle(state)
         except Exception as exc:
             guard.failed(exc)
-            otel_context.attach(outside)
+            ambient.restore(outside)
             well = False
         if well:
             guard.passed()
