@@ -52,12 +52,16 @@ class Seen:
     said: list[str]
 
     def shape(self) -> set[tuple[str, str, str]]:
-        """Name and kind of each of the host's own spans, and what it hangs under."""
+        """Name and kind of each of the host's own spans, and what it hangs under.
+
+        But for ddtrace's of Redis, which sees the run store's commands, too, and of SQL, whose
+        statements are others where the tables are not there yet.
+        """
         names = {span["id"]: span["name"] for span in self.theirs}
         return {
             (span["name"], span["kind"], names.get(span["parent"], "?") if span["parent"] else "")
             for span in self.theirs
-            if span["scope"] in ITS_OWN
+            if span["scope"] in ITS_OWN and span["kind"] not in ("redis", "sql")
         }
 
 

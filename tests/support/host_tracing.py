@@ -101,8 +101,8 @@ def _tell_of_datadogs() -> None:
         def process_trace(self, trace: Any) -> Any:
             for span in trace:
                 tell(
-                    name=span.resource, kind="", scope="ddtrace", trace=span.trace_id,
-                    id=span.span_id, parent=span.parent_id or 0,
+                    name=span.resource, kind=span.span_type or "", scope="ddtrace",
+                    trace=span.trace_id, id=span.span_id, parent=span.parent_id or 0,
                 )  # fmt: skip
             return None  # there is no agent
 
