@@ -43,6 +43,7 @@ ELSEWHERE = {
     "export/otlp_http.py:Answers.send": "tests/e2e/test_endpoint_faults.py",
     "export/outlet.py:Outlet._no_exporter": "tests/runtime/export/test_pipeline.py",
     "hooks/instrumentors.py:once_complete.later": "tests/e2e/test_opentelemetry_instrument.py",
+    "hooks/unseen.py:tell_apart.made": "tests/runtime/hooks/test_unseen.py",
     "otel_instrumentor.py:GentraceInstrumentor._instrument": (
         "tests/e2e/test_opentelemetry_instrument.py"
     ),
