@@ -10,6 +10,7 @@ the set-up has for that; what gentrace gives to the host's provider stands there
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import os
 import sys
@@ -21,12 +22,12 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 
-FILE: Path
+file = Path()
 
 
 def tell(**span: Any) -> None:
     """One line, written at once."""
-    descriptor = os.open(FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.write(descriptor, f"{json.dumps(span)}\n".encode())
     os.close(descriptor)
 
@@ -69,9 +70,7 @@ def same_address() -> None:
 
 def logfire() -> None:
     """Pydantic's: a proxy in front of an SDK provider."""
-    import logfire as product
-
-    product.configure(
+    importlib.import_module("logfire").configure(
         send_to_logfire=False,
         console=False,
         inspect_arguments=False,
@@ -81,32 +80,30 @@ def logfire() -> None:
 
 def ddtrace() -> None:
     """Datadog's provider, set by hand: OpenTelemetry's context stays OpenTelemetry's."""
-    from ddtrace.opentelemetry import TracerProvider as Datadogs
-
+    provider = importlib.import_module("ddtrace.opentelemetry").TracerProvider()
     _tell_of_datadogs()
-    trace.set_tracer_provider(Datadogs())
+    trace.set_tracer_provider(provider)
 
 
 def ddtrace_auto() -> None:
     """Datadog's own way: it instruments libraries, and keeps OpenTelemetry's context itself."""
-    import ddtrace.auto  # noqa: F401
-
+    importlib.import_module("ddtrace.auto")
     _tell_of_datadogs()
 
 
 def _tell_of_datadogs() -> None:
-    from ddtrace.trace import TraceFilter, tracer
+    datadogs = importlib.import_module("ddtrace.trace")
 
-    class Told(TraceFilter):
-        def process_trace(self, trace: Any) -> Any:
-            for span in trace:
-                tell(
-                    name=span.resource, kind=span.span_type or "", scope="ddtrace",
-                    trace=span.trace_id, id=span.span_id, parent=span.parent_id or 0,
-                )  # fmt: skip
-            return None  # there is no agent
+    def process_trace(_self: Any, trace: Any) -> None:
+        for span in trace:
+            tell(
+                name=span.resource, kind=span.span_type or "", scope="ddtrace",
+                trace=span.trace_id, id=span.span_id, parent=span.parent_id or 0,
+            )  # fmt: skip
+        # nothing is given on: there is no agent
 
-    tracer.configure(trace_processors=[Told()])
+    told = type("Told", (datadogs.TraceFilter,), {"process_trace": process_trace})
+    datadogs.tracer.configure(trace_processors=[told()])
 
 
 WAYS = {
@@ -128,20 +125,20 @@ def around(owner: Any, name: str, span: str) -> None:
 
 
 def main() -> None:
-    global FILE
-    way, file, program, *arguments = sys.argv[1:]
-    FILE = Path(file)
+    global file
+    way, named, program, *arguments = sys.argv[1:]
+    file = Path(named)
     WAYS[way]()
     if way != "none":
         from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 
         HTTPXClientInstrumentor().instrument()
-    from pixsim7.backend.main.services.generation.creation import GenerationCreationService
-    from pixsim7.backend.main.services.provider.provider_service import ProviderService
-
+    services = "pixsim7.backend.main.services"
+    creation = importlib.import_module(f"{services}.generation.creation")
+    provider = importlib.import_module(f"{services}.provider.provider_service")
     if way != "none":
-        around(GenerationCreationService, "create_generation", "host.create")
-        around(ProviderService, "execute_generation", "host.execute")
+        around(creation.GenerationCreationService, "create_generation", "host.create")
+        around(provider.ProviderService, "execute_generation", "host.execute")
     if program == "api":
         from uvicorn.main import main as run
     else:
