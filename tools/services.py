@@ -2,8 +2,8 @@
 
 Redis, PostgreSQL and Chromium are the distribution's packages; Jaeger and the OpenTelemetry
 Collector are built by Go from the pinned modules in `tools/jaeger` and `tools/collector`; the
-releases of ARQ and SQLAlchemy that are tried beside come by pip (`tools/releases.py`). Standard
-library only. `tools/servers.py` starts what this finds.
+releases of ARQ and SQLAlchemy that are tried beside, and other makers' tracers, come by pip
+(`tools/pip_folders.py`). Standard library only. `tools/servers.py` starts what this finds.
 
     python -m tools.services install [NAME ...]     what `make services` runs
     python -m tools.services where NAME             prints the path of the executable
@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tools import releases
+from tools.pip_folders import ARQ, SQLALCHEMY, TRACERS, PipFolders
 
 TOOLS = Path(__file__).resolve().parent
 EXE = ".exe" if os.name == "nt" else ""
@@ -222,12 +222,12 @@ COLLECTOR = GoProgram(
 )
 
 
-def _beside(others: releases.Releases) -> Service:
+def _beside(packages: PipFolders) -> Service:
     return Service(
-        others.library,
-        lambda: others.find(cache_folder()),
-        lambda: others.install(cache_folder(), _run),
-        f"`make services` installs the other releases of {others.library} by pip",
+        packages.name,
+        lambda: packages.find(cache_folder()),
+        lambda: packages.install(cache_folder(), _run),
+        f"`make services` installs {packages.name}, beside the environment, by pip",
     )
 
 
@@ -261,7 +261,7 @@ SERVICES = {
             _apt_installer("chromium"),
             "put chromium, chromium-browser or google-chrome on the PATH",
         ),
-        *(_beside(others) for others in (releases.ARQ, releases.SQLALCHEMY)),
+        *(_beside(packages) for packages in (ARQ, SQLALCHEMY, TRACERS)),
     )
 }
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from gentrace.core import otel_env
 from gentrace.core.switch import profile_name
 
+OWN, HOST, BOTH = "own", "host", "both"
 _OFF = frozenset({"off", "0", "false", "no"})
 _MOST = 10**9  # more than anybody means, and less than any clock or counter holds
 
@@ -31,6 +32,8 @@ class Settings:
         sql: ``GENTRACE_SQL``: ``spans``, ``slow`` (spans for slow and failing statements only) or
             ``off``.
         logs: not ``GENTRACE_LOGS=off``: ids on the host's log records, its events on spans.
+        provider: ``GENTRACE_PROVIDER``: ``own``, ``host`` or ``both``; empty where the rule decides
+            (runtime/export/place.py).
         endpoint: an OTLP endpoint is set, so spans go there and not to the spool; empty where it
             is no address.
         protocol: ``http/protobuf`` (default) or ``grpc``.
@@ -62,6 +65,7 @@ class Settings:
     compression: str = "none"
     export_timeout_s: float = otel_env.TIMEOUT_S
     conventions: frozenset[str] = frozenset()
+    provider: str = ""
     problems: tuple[str, ...] = ()
 
     @property
@@ -99,6 +103,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         compression=otel_env.compression(env, problems),
         export_timeout_s=otel_env.timeout_s(env, problems),
         conventions=otel_env.conventions(env),
+        provider=_provider(env, problems),
         problems=(*problems, *otel_env.problems(env)),
     )
 
@@ -150,6 +155,17 @@ def jaeger_url(environ: Mapping[str, str] | None = None) -> str:
 def service_name(environ: Mapping[str, str] | None = None) -> str:
     """``OTEL_SERVICE_NAME``."""
     return (os.environ if environ is None else environ).get("OTEL_SERVICE_NAME", "").strip()
+
+
+def _provider(env: Mapping[str, str], problems: list[str]) -> str:
+    given = env.get("GENTRACE_PROVIDER", "").strip().lower()
+    if given in ("", OWN, HOST, BOTH):
+        return given
+    problems.append(
+        f"GENTRACE_PROVIDER={otel_env.shown(given)} is none of {OWN}, {HOST}, {BOTH}; "
+        "it is decided as if it were not set"
+    )
+    return ""
 
 
 def _number(env: Mapping[str, str], name: str, default: int, problems: list[str]) -> int:

@@ -19,7 +19,7 @@ from gentrace.sources.processes import ProcessRecord
 _STYLES = {"resolved": "green", "patched": "green", "late": "yellow", "missing": "bold red"}
 _FIELDS = (
     "instance", "service", "role", "pid", "python", "package_file", "cwd", "revision", "queue",
-    "started_at", "last_seen",
+    "started_at", "last_seen", "place",
 )  # fmt: skip
 
 
@@ -91,6 +91,10 @@ def _print_process(to: Console, process: ProcessRecord) -> None:
     for name in ("python", "package_file", "cwd", "queue"):
         if process.text(name):
             write(to, Text(f"    {name:12} {process.text(name)}"))
+    place = process.part("place")
+    if place.get("destination"):
+        write(to, Text(f"    {'spans to':12} {place['destination']}"))
+        write(to, Text(f"    {'':12} {place.get('why', '')}", "dim"))
 
 
 def _print_targets(to: Console, rows: Sequence[Mapping[str, Any]]) -> None:

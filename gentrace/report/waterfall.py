@@ -51,8 +51,9 @@ class Layout:
         return (" " * first + sign * (last - first))[: self.bar].ljust(self.bar)
 
     def name(self, span: Span) -> str:
-        """The column of the span's service; the run is no process's own."""
-        service = "" if span.name == names.RUN else span.service.removeprefix(self.prefix)
+        """The column of the span's service; the run and its waits are no process's own."""
+        own = span.name in names.OF_THE_RECORD
+        service = "" if own else span.service.removeprefix(self.prefix)
         return f" {service[: self.service]:{self.service}} "
 
     def offset(self, at_ns: int) -> str:

@@ -17,6 +17,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from gentrace.core import names
+from gentrace.runtime import ambient
 
 _SCOPE_KEY = otel_context.create_key("gentrace.scope")
 _MAX_RUNS = 4096
@@ -121,7 +122,7 @@ class Scope:
 
 def current() -> Scope | None:
     """The open scope of this task, if any."""
-    scope = otel_context.get_value(_SCOPE_KEY)
+    scope = otel_context.get_value(_SCOPE_KEY, ambient.current())
     return scope if isinstance(scope, Scope) and scope.open else None
 
 
@@ -139,15 +140,22 @@ def caller() -> str:
     return scope.caller if scope is not None else ""
 
 
-def enter(scope: Scope, span: trace.Span | None = None, base: Any = None) -> Any:
-    """Make the scope (and span) current; returns the token for :func:`leave`."""
-    context = otel_context.get_current() if base is None else base
+def enter(
+    scope: Scope, span: trace.Span | None = None, base: Any = None, *, theirs: Any = None
+) -> Any:
+    """Make the scope (and span) current; returns the token for :func:`leave`.
+
+    Args:
+        base: the context to put them into; the one that we are in otherwise.
+        theirs: the host's context beside ours where the two are kept apart; ``base`` otherwise.
+    """
+    context = ambient.current() if base is None else base
     context = otel_context.set_value(_SCOPE_KEY, scope, context)
     if span is not None:
         context = trace.set_span_in_context(span, context)
     if scope.entry_span_id < 0:
         scope.entry_span_id = trace.get_current_span(context).get_span_context().span_id
-    return otel_context.attach(context)
+    return ambient.attach(context, base if theirs is None else theirs)
 
 
 def outside() -> Any:
@@ -156,19 +164,13 @@ def outside() -> Any:
 
 
 def leave(token: Any) -> None:
-    """Undo :func:`enter` or a variable's ``set``.
-
-    A token of another context (a coroutine's that is closed from elsewhere) is let be.
-    """
-    try:
-        token.var.reset(token)
-    except (ValueError, RuntimeError):
-        return
+    """Undo :func:`enter` or a variable's ``set``."""
+    ambient.detach(token)
 
 
 def span_context(scope: Scope | None = None) -> Any:
     """The context that a new span hangs in: the current one, or under a silent scope's span."""
-    context = otel_context.get_current()
+    context = ambient.current()
     scope = scope or current()
     if scope is not None and scope.span is not None:
         current_id = trace.get_current_span(context).get_span_context().span_id

@@ -12,9 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Protocol
 
-from opentelemetry import context as otel_context
-
-from gentrace.runtime import cancelling, notices, stepping
+from gentrace.runtime import ambient, cancelling, notices, stepping
 
 MAX_FAILURES = 20
 
@@ -134,12 +132,12 @@ class Observer:
 
     def enter(self, call: Call) -> Any:
         """Begin to observe; None where this call is not observed."""
-        outside = otel_context.get_current()
+        outside = ambient.mark()
         try:
             state = self.hook.before(call)
         except Exception as exc:
             self.guard.failed(exc)
-            otel_context.attach(outside)  # wherever it had got to
+            ambient.restore(outside)  # wherever it had got to
             return None
         if state is None:
             self.guard.passed()
@@ -161,7 +159,7 @@ class Observer:
             self.hook.settle(state)
         except Exception as exc:
             self.guard.failed(exc)
-            otel_context.attach(outside)
+            ambient.restore(outside)
             well = False
         if well:
             self.guard.passed()

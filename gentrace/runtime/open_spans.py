@@ -16,6 +16,7 @@ from typing import Any
 from opentelemetry.trace import Span
 
 from gentrace.core import names
+from gentrace.runtime import machine
 from gentrace.runtime.context import Run
 from gentrace.runtime.runs.record import OpenSpan
 
@@ -141,6 +142,7 @@ class OpenSpans:
             {name: attributes[name] for name in _SAYS_WHAT if name in attributes},
             span.end_time or 0,
             service=self._service(),
+            host=machine.attributes(),
         )
 
     def forget(self) -> None:

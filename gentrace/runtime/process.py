@@ -14,7 +14,7 @@ from typing import Any
 from gentrace import __version__
 from gentrace.core.profile import Profile
 from gentrace.core.settings import Settings
-from gentrace.runtime import notices
+from gentrace.runtime import machine, notices
 from gentrace.runtime.revision import revision
 
 API, WORKER = "api", "worker"
@@ -26,7 +26,8 @@ class Process:
     Args:
         profile: gives the service its name, ``<profile>-<role>``.
         settings: ``OTEL_SERVICE_NAME`` wins over that.
-        destination: where spans go, in words, for the start line.
+        destination: gives where spans go and why, in words, for the start line.
+        host_service: the service's name in the host's provider, where our spans go there.
         code_version: the revision, ``+dirty`` where a loaded file differs from it.
         loaded: the host has started and is at work: it will import little from here on.
         shown: gives what may be written of an attribute of the resource: whoever runs the host may
@@ -36,7 +37,8 @@ class Process:
     def __init__(self, profile: Profile, settings: Settings) -> None:
         self.profile, self.settings = profile, settings
         self.shown: Callable[[str, Any], Any] = lambda _name, value: value
-        self.destination = ""
+        self.destination: Callable[[], tuple[str, str]] = lambda: ("nowhere yet", "not set up")
+        self.host_service = ""
         self.on_role: list[Callable[[], None]] = []
         self.queue = ""
         self.role = ""
@@ -58,6 +60,7 @@ class Process:
         self.pid = os.getpid()
         self.loaded = threading.Event()
         self._resource: Any = None
+        self._of_runs: Any = None
         self._resource_role = ""
 
     def become(self, role: str, queue: str = "") -> None:
@@ -68,8 +71,9 @@ class Process:
             if self.role:
                 return
             self.role = role
-        name, destination = self._shown()
-        notices.say_once("start", f"{__version__}: tracing as {name}, spans go to {destination}")
+        destination, why = self.destination()
+        says = f"tracing as {self.shown_name()}, spans go to {destination} ({why})"
+        notices.say_once("start", f"{__version__}: {says}")
         for problem in self.settings.problems:
             notices.say_once(problem, problem)
         for listener in self.on_role:
@@ -89,18 +93,8 @@ class Process:
 
     def shown_name(self) -> str:
         """The service's name as the spans have it (``OTEL_RESOURCE_ATTRIBUTES`` may set it)."""
-        return str(self.resource().attributes.get("service.name", self.service_name()))
-
-    def _shown(self) -> tuple[str, str]:
-        """The service's name and where spans go; the host's own, where it has an SDK provider."""
-        from opentelemetry import trace
-        from opentelemetry.sdk.trace import TracerProvider
-
-        host = trace.get_tracer_provider()
-        if isinstance(host, TracerProvider):
-            name = host.resource.attributes.get("service.name", self.service_name())
-            return str(name), "the host's own tracer provider"
-        return self.shown_name(), self.destination
+        own = self.resource().attributes.get("service.name", self.service_name())
+        return self.host_service or str(own)
 
     def resource(self) -> Any:
         """The OpenTelemetry resource of every span of this process.
@@ -111,7 +105,9 @@ class Process:
         if self._resource is None or self._resource_role != self.role:
             from opentelemetry.sdk.resources import Resource
 
-            made = self._detected.merge(Resource(self._attributes()))
+            # What the variables say of the machine wins: a container's user knows it better.
+            made = Resource(machine.attributes()).merge(self._detected)
+            made = made.merge(Resource(self._attributes()))
             named = str(made.attributes.get("service.name", ""))
             if not named or named.startswith("unknown_service"):
                 made = made.merge(Resource({"service.name": self.service_name()}))
@@ -120,9 +116,25 @@ class Process:
                 for name, value in made.attributes.items()
                 if self.shown("", name) == name
             }
-            self._resource = _hashed(Resource(attributes, made.schema_url))
-            self._resource_role = self.role
+            made = Resource(attributes, made.schema_url)
+            runs = str(self.shown("service.name", self._runs_name(named)))
+            self._of_runs = _hashed(made.merge(Resource({"service.name": runs})))
+            self._resource, self._resource_role = _hashed(made), self.role
         return self._resource
+
+    def runs_resource(self) -> Any:
+        """The resource of the runs' spans: a service of its own, whoever writes them.
+
+        The rest is this process's: it says on which machine, by which clock and by whom they
+        were written. ``gentrace.processes`` says which processes the run crossed.
+        """
+        self.resource()
+        return self._of_runs
+
+    def _runs_name(self, named: str) -> str:
+        """``<name>-runs``, of the name that was set (``OTEL_*``) or of the profile's."""
+        is_set = named and not named.startswith("unknown_service")
+        return f"{named if is_set else self.settings.service_name or self.profile.name}-runs"
 
     def _attributes(self) -> dict[str, str | int]:
         return {

@@ -12,21 +12,21 @@ from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.instrumentation.dependencies import DependencyConflictError
-from opentelemetry.sdk.trace import TracerProvider
 
 from gentrace.core import names
 from gentrace.core.host_logs import fields_by_name
 from gentrace.core.profile import Profile, Target
 from gentrace.core.scrub import Scrubber
-from gentrace.core.settings import Settings
-from gentrace.runtime import context, guard, notices
+from gentrace.core.settings import HOST, OWN, Settings
+from gentrace.runtime import ambient, context, guard, notices
 from gentrace.runtime.code_state import CodeState
 from gentrace.runtime.engine import Engine
-from gentrace.runtime.export.handover import Handover, provider_beside
 from gentrace.runtime.export.installation_key import installation_key
 from gentrace.runtime.export.outlet import make_exporter
 from gentrace.runtime.export.pipeline import Pipeline
-from gentrace.runtime.export.provider import own_provider
+from gentrace.runtime.export.place import Place
+from gentrace.runtime.export.provider import routed_provider
+from gentrace.runtime.export.router import Router
 from gentrace.runtime.export.scrubbing import clean_record
 from gentrace.runtime.export.spool import Spool
 from gentrace.runtime.hooks import (
@@ -116,9 +116,10 @@ class Session:
         )
         self.process.shown, notices.shown = self.scrubber.of_resource, self.scrubber.line
         self.pipeline = self._pipeline(settings)
-        self.process.destination = settings.shown_endpoint or f"the spool {settings.spool}"
+        self._said = False
+        self.router = Router(self.pipeline, self.process, self.scrubber, self._handed, self._moved)
+        self.process.destination = self._destination
         self.process.on_role.append(self._role_known)
-        self._handover: Handover | None = None
         self.code = CodeState(profile.packages, self.process.started_ns)
         self.sdks = SdkImports(profile.sdks)
         self.engine = Engine(
@@ -146,17 +147,13 @@ class Session:
         self._in_child: Any = None
 
     def _more(self) -> dict[str, Any]:
-        return {**self.startup.facts(), **self.engine.liveness.doing()}
+        destination, why = self._destination()
+        place = {"where": self.router.place.where, "destination": destination, "why": why}
+        return {**self.startup.facts(), "place": place, **self.engine.liveness.doing()}
 
     def _emit(self, span: Any, done: Callable[[bool], None] | None = None) -> None:
         """Send a span that was made whole; ``done`` learns whether it was taken."""
-        _ = self.engine.tracing.provider  # decides where spans go
-        if self._handover is None:
-            self.pipeline.put(span, done)
-            return
-        taken = self._handover.hand(span)
-        if done is not None:
-            done(taken)
+        self.router.put(span, done)
 
     def _pipeline(self, settings: Settings) -> Pipeline:
         spool = Spool(
@@ -177,13 +174,22 @@ class Session:
         return RunStore(profile.name, rules, url, fallback, lambda: self.process.instance)
 
     def _provider(self) -> trace.TracerProvider:
-        """The host's SDK provider where it has one, else our own, never set globally."""
-        existing = trace.get_tracer_provider()
-        if isinstance(existing, TracerProvider):
-            self.process.destination = "the host's own tracer provider"
-            self._handover = Handover(existing, self.scrubber, self._handed)
-            return provider_beside(existing, self._handover)
-        return own_provider(self.pipeline)
+        """Our own, never set globally; its spans go where the rule says (export/place.py)."""
+        return routed_provider(self.router)
+
+    def _destination(self) -> tuple[str, str]:
+        """Where spans go, and why, in words."""
+        at, settings = self.router.place, self.engine.settings
+        ours = settings.shown_endpoint or f"the spool {settings.spool}"
+        to = "the host's own tracer provider"
+        return {OWN: ours, HOST: to}.get(at.where, f"{to} and {ours}"), at.why
+
+    def _moved(self, _place: Place) -> None:
+        """The host has set up a provider, or changed its own: say where spans go now."""
+        if self._said:
+            destination, why = self._destination()
+            notices.say_once(f"moved: {destination}", f"spans go to {destination} ({why})")
+            self.recorder.write()
 
     def _handed(self, spans: list[Any]) -> None:
         """The host's processors have these: they are done with here."""
@@ -197,6 +203,7 @@ class Session:
         self.patcher.install()
         self.sdks.install()
         atexit.register(self._at_exit)
+        ambient.is_apart, self.engine.together = self.router.is_apart, self.router.is_together
         _see_to_forks(self)
         process = sys.modules.get("multiprocessing.process")
         if process is not None and process.parent_process() is not None:
@@ -220,6 +227,7 @@ class Session:
         return arrived
 
     def _role_known(self) -> None:
+        self._said = True
         self.pipeline.role_known()
         self.recorder.write()
         self.startup.begin()
@@ -288,6 +296,7 @@ class Session:
         left = self.recorder.left = self.patcher.uninstall()
         self._see_out()
         self.engine.tracing.close()
+        ambient.forget()
         context.forget_all()
         guard.forget()
         return left

@@ -13,16 +13,11 @@ from collections.abc import Callable
 from typing import Any
 
 from opentelemetry import context as otel_context
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
 
-from gentrace import __version__
 from gentrace.core import names
 from gentrace.runtime import git_index, notices, process
 from gentrace.runtime.code_state import CodeState
 from gentrace.runtime.engine import Engine
-from gentrace.runtime.export.provider import own_provider
-from gentrace.runtime.export.scrubbing import OWN_SCOPE
 from gentrace.runtime.patching import LATE, MISSING, PATCHED
 from gentrace.runtime.revision import checkout
 from gentrace.runtime.sdk_imports import SdkImports, version
@@ -172,19 +167,9 @@ class StartUp:
             names.CODE_STALE: self.code.stale(),
             names.MESSAGING_DESTINATION: at.queue if at.role == process.WORKER else None,
         }
-        self._tracer().start_span(
+        self.engine.tracing.tracer.start_span(
             names.STARTUP,
             context=otel_context.Context(),
             attributes={name: value for name, value in attributes.items() if value},
             start_time=at.started_ns,
         ).end()
-
-    def _tracer(self) -> trace.Tracer:
-        """The spans' own where it is settled where they go, else one beside it.
-
-        A host may yet set up a provider of its own, which a first span now would miss for ever.
-        """
-        tracing, existing = self.engine.tracing, trace.get_tracer_provider()
-        if tracing._provider is not None or isinstance(existing, TracerProvider):
-            return tracing.tracer
-        return own_provider(self.engine.pipeline).get_tracer(OWN_SCOPE, __version__)

@@ -19,7 +19,7 @@ from gentrace import __version__
 from gentrace.core import names
 from gentrace.core.profile import Profile
 from gentrace.core.scrub import Scrubber
-from gentrace.runtime import notices, submission
+from gentrace.runtime import ambient, notices, submission
 from gentrace.runtime.context import Run, recording, span_context
 from gentrace.runtime.export.sampling import as_decided
 from gentrace.runtime.export.scrubbing import OWN_SCOPE
@@ -191,7 +191,9 @@ class GatedTracer(trace.Tracer):
 
     def start_span(self, name: str, context: Any = None, *args: Any, **kwargs: Any) -> Span:
         try:
-            return self._start(name, context, *args, **kwargs)
+            span = self._start(name, context, *args, **kwargs)
+            kept_apart = span is not trace.INVALID_SPAN and ambient.apart()
+            return ambient.Shadow(span) if kept_apart else span
         except Exception as exc:
             notices.swallowed("start of a library's span", exc)
             return trace.INVALID_SPAN
@@ -204,7 +206,9 @@ class GatedTracer(trace.Tracer):
         scope = recording()
         if scope is None:
             return trace.INVALID_SPAN
-        span = self.real().start_span(name, context or span_context(scope), *args, **kwargs)
+        if context is None or ambient.apart():
+            context = span_context(scope)
+        span = self.real().start_span(name, context, *args, **kwargs)
         if scope.run is not None and scope.run.generation_id is not None:
             span.set_attribute(names.GENERATION_ID, scope.run.generation_id)
         submission.calls(span, kwargs)

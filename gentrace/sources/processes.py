@@ -36,6 +36,11 @@ class ProcessRecord:
         value = self.record.get(name)
         return "" if value is None else str(value)
 
+    def part(self, name: str) -> Mapping[str, Any]:
+        """A field that has fields of its own, empty where it is absent."""
+        value: Any = self.record.get(name)
+        return cast(Mapping[str, Any], value) if isinstance(value, dict) else {}
+
     @property
     def targets(self) -> Sequence[Mapping[str, Any]]:
         """What became of each target of the profile in that process."""

@@ -13,6 +13,7 @@ from gentrace.core import names
 from gentrace.core.spans import Trace
 from gentrace.sources.otlp_files import OtlpFiles
 from tests.support import jaegers
+from tests.support.programs import ROOT
 from tests.support.recording import recorder
 from tests.support.small_host import small_host
 from tests.support.waiting import PATIENCE_S
@@ -22,7 +23,8 @@ from tools.servers import JaegerServer
 FATES = ("fine", "RETRYFILTER1", "BADPROMPT", "fine", "BOOM1", "fine", "FILTER", "fine")
 RARE = {11: "CONC1", 45: "SESSION1", 101: "CONC1"}  # an account that they take out is out a while
 MANY = 200
-SERVICES = "e2e-many-"
+PROFILE = "e2e-many"
+SERVICES = f"{PROFILE}-"
 
 
 def of_generations(traces: list[Trace]) -> dict[str, set[str]]:
@@ -78,19 +80,21 @@ def made(jaeger: JaegerServer, folder: Path, failed: Callable[[], bool]) -> Gene
 
 def _two_hundred(endpoint: str, file: Path, failed: Callable[[], bool]) -> list[str]:
     """Have a host make them, and record what it exports; their ids."""
+    shipped = (ROOT / "gentrace" / "profiles" / "pixsim7.toml").read_text(encoding="utf-8")
+    profile = file.parent.parent / "profile.toml"
+    profile.write_text(shipped.replace('name = "pixsim7"', f'name = "{PROFILE}"', 1), "utf-8")
     with (
         recorder(endpoint, file) as through,
         small_host(
             {
                 "GENTRACE": "1",
+                "GENTRACE_PROFILE": str(profile),
                 "OTEL_EXPORTER_OTLP_ENDPOINT": through.http_endpoint,
                 "OTEL_BSP_SCHEDULE_DELAY": "1000",
                 "GENTRACE_SQL": "slow",  # what is read back here are not SQLAlchemy's spans
                 "ACCOUNT_COUNT": "8",
                 "ACCOUNT_SLOTS": "8",
             },
-            api_env={"OTEL_SERVICE_NAME": SERVICES + "api"},
-            worker_env={"OTEL_SERVICE_NAME": SERVICES + "worker"},
             workers=2,
             failed=failed,
         ) as host,

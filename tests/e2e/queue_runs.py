@@ -19,11 +19,11 @@ from tests.e2e import reading
 from tests.support import programs
 from tests.support.otlp_receiver import Span
 from tools import servers
-from tools.releases import ARQ
+from tools.pip_folders import ARQ
 
 HOST = Path(__file__).with_name("queue_host")
 INSTALLED = version("arq")
-RELEASES_TRIED = tuple(sorted({*ARQ.beside, INSTALLED}))
+RELEASES_TRIED = tuple(sorted({*ARQ.wanted, INSTALLED}))
 AT_ONCE = 3
 TRACED, PLAIN = "traced", "plain"
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gentrace.core.names import STARTUP
+from gentrace.core.names import OF_THE_RECORD, STARTUP
 from tests.support.otlp_receiver import Span
 
 SERVER_SPAN = "POST /api/v1/generations"
@@ -75,8 +75,9 @@ def names(spans: Iterable[Span]) -> set[str]:
 
 
 def services(spans: Iterable[Span]) -> set[str]:
-    """The service names of the processes that made the spans."""
-    return {span["resource"]["service.name"] for span in spans}
+    """The service names of the processes that made the spans; the runs' own are of none."""
+    own = (span for span in spans if span["name"] not in OF_THE_RECORD)
+    return {span["resource"]["service.name"] for span in own}
 
 
 def only(spans: Iterable[Span], name: str) -> Span:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import platform
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,11 +87,28 @@ def test_it_crosses_both_processes(story: Story) -> None:
     by_service: dict[str, set[str]] = {}
     for span in story.spans:
         by_service.setdefault(span["resource"]["service.name"], set()).add(span["name"])
-    assert by_service.keys() == {"pixsim7-api", "pixsim7-worker"}
+    assert by_service.keys() == {"pixsim7-api", "pixsim7-worker", "pixsim7-runs"}
+    assert by_service["pixsim7-runs"] == {"generation", "queue.wait", "provider.wait"}
     assert by_service["pixsim7-api"] >= reading.OF_THE_API
     assert by_service["pixsim7-worker"] >= reading.OF_THE_WORKER
     instances = {span["resource"]["service.instance.id"] for span in story.spans}
     assert len(instances) == 2
+    machine = {"host.name": platform.node(), **_machine_id()}
+    for span in story.spans:
+        told = {n: v for n, v in span["resource"].items() if n.startswith("host.")}
+        assert told == machine
+
+
+def _machine_id() -> dict[str, str]:
+    try:
+        return {"host.id": Path("/etc/machine-id").read_text(encoding="ascii").strip()}
+    except OSError:
+        return {}
+
+
+def test_no_span_is_without_length(story: Story) -> None:
+    """Jaeger 2 takes one for a mistake, and says so on the span."""
+    assert [s["name"] for s in story.spans if s["end_ns"] <= s["start_ns"]] == []
 
 
 def test_the_job_hangs_under_its_enqueue(story: Story) -> None:

@@ -41,7 +41,7 @@ def ask(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Ask:
     """Runs a command on one of the sources; what it answers, and what it says beside that."""
-    ours = [many.SERVICES + role for role in ("api", "worker")]
+    ours = [many.SERVICES + role for role in ("api", "runs", "worker")]
     monkeypatch.setattr(Jaeger, "services", ours)  # other tests use that Jaeger, too
     cache = tmp_path_factory.getbasetemp() / "index-of-many"
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))

@@ -80,6 +80,13 @@ def test_as_many_services_as_wrote_the_runs() -> None:
     assert searches.left_out == 0
 
 
+def test_what_was_written_before_the_runs_were_a_service_is_found_beside_the_newer() -> None:
+    made = [failed("1"), failed("2", service="runs"), failed("3", service="runs")]
+    searches = PAGE.of_listing(found(*made), Filter(outcomes=["failed"]))
+    assert [asked(url)["service"] for url in searches.urls] == ["pixsim7-runs", "pixsim7-worker"]
+    assert searches.left_out == 0
+
+
 def test_runs_that_no_search_shows_are_counted() -> None:
     made = [failed("1"), traces.failed("2", "2")]
     searches = PAGE.of_listing(found(*made), Filter(outcomes=["failed"], provider="pixverse"))

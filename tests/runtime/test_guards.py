@@ -44,6 +44,7 @@ ELSEWHERE = {
     "hooks/threads.py:ThreadHooks.submit": "tests/runtime/hooks/test_threads.py",
     "hooks/instrumentors.py:once_complete.later": "tests/e2e/test_opentelemetry_instrument.py",
     "hooks/logs_loguru.py:install.emit": "tests/runtime/hooks/test_logs_loguru.py",
+    "hooks/unseen.py:tell_apart.made": "tests/runtime/hooks/test_unseen.py",
     "otel_instrumentor.py:GentraceInstrumentor._instrument": (
         "tests/e2e/test_opentelemetry_instrument.py"
     ),

@@ -37,6 +37,29 @@ def test_the_environment_names_the_service() -> None:
     assert one.service_name() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("environ", "runs"),
+    [
+        ({}, "pixsim7-runs"),
+        ({"OTEL_SERVICE_NAME": "mine"}, "mine-runs"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=ours"}, "ours-runs"),
+    ],
+)
+@pytest.mark.parametrize("role", [process.API, process.WORKER])
+def test_the_runs_are_a_service_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], runs: str, role: str
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    one = make(**environ)
+    assert one.runs_resource().attributes["service.name"] == runs
+    one.become(role)
+    made = one.runs_resource().attributes
+    assert made["service.name"] == runs
+    assert made["service.instance.id"] == one.instance
+    assert one.resource().attributes["service.name"] != runs
+
+
 def test_the_resource_follows_the_role(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=test")
     one = make()

@@ -11,6 +11,8 @@ import pytest
 
 from gentrace.analysis import doctor
 from gentrace.core import settings
+from gentrace.report import doctor as report
+from gentrace.report import terminal
 from gentrace.runtime import record
 from gentrace.runtime.guard import MAX_FAILURES
 from gentrace.runtime.session import Session
@@ -57,6 +59,21 @@ async def test_a_hook_that_gives_up_is_in_the_record_and_doctor_says_so(
     (problem,) = [problem for problem in found.problems if problem.code == "hook_off"]
     assert "create_generation kept failing in the worker process" in problem.summary
     assert found.exit_code == 1
+
+
+async def test_doctor_says_where_spans_go_and_why(
+    session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session.recorder.write()
+    await until(lambda: bool(processes.read(tmp_path)))
+    found = doctor.of_processes(processes.read(tmp_path))
+    why = "the host has set no tracer provider"
+    to = f"the spool {tmp_path}"
+    (told,) = report.as_object(found)["processes"]
+    assert told["place"] == {"where": "own", "destination": to, "why": why}
+    report.print_diagnosis(terminal.console(), found)
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"spans to {to} {why}" in out
 
 
 def test_doctor_names_who_calls_a_late_target_unseen() -> None:

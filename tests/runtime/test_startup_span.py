@@ -238,10 +238,11 @@ def test_a_forked_child_tells_of_itself(shop: Path, tmp_path: Path) -> None:
 def test_a_provider_that_the_host_sets_up_later_still_gets_the_spans(tmp_path: Path) -> None:
     done = run(
         """
-        import gentrace, time
+        import gentrace, os, time
         from opentelemetry import trace
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        os.environ["GENTRACE_PROVIDER"] = "host"
         from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
         assert gentrace.instrument()

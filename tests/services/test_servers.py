@@ -34,7 +34,8 @@ from opentelemetry.trace import Link, SpanKind, StatusCode
 
 from tests.support.otlp_receiver import Behaviour, OtlpReceiver, read_spans, receiver
 from tests.support.waiting import PATIENCE_S
-from tools import releases, servers
+from tools import servers
+from tools.pip_folders import ARQ, ARQ_RELEASES, SQLALCHEMY
 from tools.services import CannotInstall, no_daemon_starts
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +71,7 @@ def exporter_to(
 
 
 @pytest.mark.service("arq")
-@pytest.mark.parametrize(("release", "redis_release"), releases.ARQ.beside.items())
+@pytest.mark.parametrize(("release", "redis_release"), ARQ_RELEASES.items())
 def test_each_release_of_arq_is_the_one_that_is_imported(release: str, redis_release: str) -> None:
     program = "import arq.version, redis; print(arq.version.VERSION, redis.__version__)"
     command = [sys.executable, "-W", "error", "-c", program]
@@ -87,7 +88,7 @@ def test_each_release_of_arq_is_the_one_that_is_imported(release: str, redis_rel
 
 
 @pytest.mark.service("sqlalchemy")
-@pytest.mark.parametrize("release", releases.SQLALCHEMY.beside)
+@pytest.mark.parametrize("release", list(SQLALCHEMY.wanted))
 def test_each_release_of_sqlalchemy_is_the_one_that_is_imported(release: str) -> None:
     command = [sys.executable, "-W", "error", "-c", "import sqlalchemy as s; print(s.__version__)"]
     path = {"PYTHONPATH": str(servers.find("sqlalchemy") / release)}
@@ -106,13 +107,13 @@ def test_releases_of_arq_that_are_half_installed_are_not_there(tmp_path: Path) -
             raise CannotInstall("no network")
 
     with pytest.raises(CannotInstall):
-        releases.ARQ.install(tmp_path, run)
-    assert releases.ARQ.find(tmp_path) is None
+        ARQ.install(tmp_path, run)
+    assert ARQ.find(tmp_path) is None
     assert list(tmp_path.iterdir()) == []
-    releases.ARQ.install(tmp_path, run)
-    assert releases.ARQ.find(tmp_path) == releases.ARQ.folder(tmp_path)
-    releases.ARQ.install(tmp_path, run)  # and once more is no harm
-    assert list(tmp_path.iterdir()) == [releases.ARQ.folder(tmp_path)]
+    ARQ.install(tmp_path, run)
+    assert ARQ.find(tmp_path) == ARQ.folder(tmp_path)
+    ARQ.install(tmp_path, run)  # and once more is no harm
+    assert list(tmp_path.iterdir()) == [ARQ.folder(tmp_path)]
 
 
 @contextmanager

@@ -236,7 +236,7 @@ def test_the_base_path_is_kept_and_a_password_is_not_said() -> None:
 
 
 def test_which_services_are_searched() -> None:
-    names = ["billing", "pixsim7-api", "renamed", "shop"]
+    names = ["billing", "billing-runs", "pixsim7-api", "pixsim7-runs", "renamed", "shop"]
     operations = {"renamed": ["generation"], "shop": ["GET /", "generate"]}
 
     def of(path: str) -> str:
@@ -249,7 +249,8 @@ def test_which_services_are_searched() -> None:
         "/api/v3/traces": Prepared(NONE_FOUND, 404),
     }
     with jaeger(answers, service="billing") as (source, _server):
-        assert source.services == ["billing", "pixsim7-api", "renamed"]
+        ours = ["billing", "billing-runs", "pixsim7-api", "pixsim7-runs", "renamed"]
+        assert source.services == ours
     with answering(answers) as server:
         source = Jaeger(server.url)
         assert source.services == ["renamed"]

@@ -15,6 +15,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -159,17 +160,18 @@ async def spans_for_the_hosts_provider(host: Any) -> Any:
     """Where the host has a provider of its own."""
     from opentelemetry.sdk.trace import TracerProvider
 
-    from gentrace.runtime.export.handover import Handover, provider_beside
+    from gentrace.core.settings import HOST
+    from gentrace.runtime.export import place
 
-    tracing = host.session.engine.tracing
+    tracing, pipeline = host.session.engine.tracing, host.session.pipeline
     own = TracerProvider(shutdown_on_exit=False)
-    beside = provider_beside(own, Handover(own, host.session.scrubber))
-    before, tracing._provider, tracing._tracer = tracing._provider, beside, None
+    before = pipeline.settings, place.of_host
+    pipeline.settings, place.of_host = replace(pipeline.settings, provider=HOST), lambda: own
     try:
         tracing.start("outer", None).end()
         return tracing.flush(1.0)
     finally:
-        tracing._provider, tracing._tracer = before, None
+        pipeline.settings, place.of_host = before
 
 
 async def a_fork(host: Any) -> Any:

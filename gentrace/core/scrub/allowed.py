@@ -16,6 +16,8 @@ CONVENTIONS = frozenset(
         *("network.protocol.version", "network.protocol.name", "network.peer.port"),
         *("server.address", "server.port", "net.host.name", "net.host.port"),
         *("net.peer.name", "net.peer.port", "net.transport", "error.type"),
+        # the machine
+        *("host.name", "host.id"),
         # databases, old and new
         *("db.system", "db.system.name", "db.name", "db.namespace", "db.operation"),
         *("db.operation.name", "db.collection.name", "db.sql.table", "db.response.status_code"),

@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from opentelemetry import context as otel_context
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 from gentrace.core.scrub import Scrubber
 from gentrace.runtime import notices
-from gentrace.runtime.export import ids
-from gentrace.runtime.export.sampling import Decided
 from gentrace.runtime.export.scrubbing import clean
 
 
@@ -30,7 +30,7 @@ class Handover(SpanProcessor):
         scrubber: Scrubber,
         after: Callable[[list[Any]], None] = lambda _spans: None,
     ) -> None:
-        self._host, self._scrubber, self._after = host, scrubber, after
+        self.host, self._scrubber, self._after = host, scrubber, after
         self._unflushed = False
 
     def on_start(self, span: Any, parent_context: Any = None) -> None:
@@ -42,14 +42,25 @@ class Handover(SpanProcessor):
     def hand(self, span: Any) -> bool:
         """Give it to the host's processors; whether they took it."""
         try:
-            for cleaned in clean([span], self._host.resource, self._scrubber):
-                self._host._active_span_processor.on_end(cleaned)
+            for cleaned in clean([span], self.host.resource, self._scrubber):
+                self._give(cleaned)
                 self._unflushed = True
             self._after([span])
         except Exception as exc:
             notices.swallowed("handover", exc)
             return False
         return True
+
+    def _give(self, span: Any) -> None:
+        """Our own threads suppress instrumentation; a processor (logfire's) drops what ends so."""
+        if is_instrumentation_enabled():
+            self.host._active_span_processor.on_end(span)
+            return
+        token = otel_context.attach(otel_context.Context())
+        try:
+            self.host._active_span_processor.on_end(span)
+        finally:
+            otel_context.detach(token)
 
     def shutdown(self) -> None:
         """The host shuts its own provider down."""
@@ -75,18 +86,6 @@ class Handover(SpanProcessor):
 
     def _flush(self, timeout_millis: int) -> None:
         try:
-            self._host.force_flush(timeout_millis)
+            self.host.force_flush(timeout_millis)
         except Exception as exc:
             notices.swallowed("handover", exc)
-
-
-def provider_beside(host: TracerProvider, handover: Handover) -> TracerProvider:
-    """A provider that samples and numbers as the host's does, and hands its spans over."""
-    beside = TracerProvider(
-        sampler=Decided(host.sampler),
-        resource=host.resource,
-        id_generator=ids.beside(host.id_generator),
-        shutdown_on_exit=False,
-    )
-    beside.add_span_processor(handover)
-    return beside

@@ -61,7 +61,7 @@ class Outlet:
             return self.to_spool(batch)
         exporter, begun = self.exporter, time.monotonic()
         assert exporter is not None
-        spans = clean(batch, self.process.resource(), self._scrubber)
+        spans = self._clean(batch)
         try:
             taken = exporter.export(spans) is SpanExportResult.SUCCESS
             why = "" if taken else self.trouble() or "it did not take them"
@@ -74,6 +74,10 @@ class Outlet:
         now = time.monotonic()
         self._rest_until = now + min(_LONGEST_REST_S, 2 * (now - begun))
         return None if taken_over() else self.instead(batch, why)
+
+    def _clean(self, batch: list[Any]) -> list[Any]:
+        process = self.process
+        return clean(batch, process.resource(), self._scrubber, process.runs_resource())
 
     def _no_exporter(self) -> bool:
         """There is no endpoint, or no exporter can be made for it (said once)."""
@@ -98,7 +102,7 @@ class Outlet:
     def to_spool(self, batch: list[Any]) -> bool:
         """Write the batch to the spool, or count it as lost; whether it was written."""
         try:
-            self.spool.write_spans(clean(batch, self.process.resource(), self._scrubber))
+            self.spool.write_spans(self._clean(batch))
         except OSError as exc:
             self.count_lost(len(batch))
             self._say_unwritable(exc)

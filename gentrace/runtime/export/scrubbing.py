@@ -35,13 +35,23 @@ class OfAnother(Resource):
     """The resource of another process, in whose place a span is written."""
 
 
-def clean(spans: Iterable[Any], resource: Any, scrubber: Scrubber) -> list[ReadableSpan]:
+def clean(
+    spans: Iterable[Any], resource: Any, scrubber: Scrubber, of_runs: Any = None
+) -> list[ReadableSpan]:
     """Spans as they may leave: every name on the allow-list, every text scrubbed.
 
     Args:
         resource: theirs, but for one of ours that was made in another process's place.
+        of_runs: that of the runs' own spans; ``resource`` where it is not given.
     """
-    return [_clean(span, resource, scrubber) for span in spans]
+    theirs = resource if of_runs is None else of_runs
+    return [_clean(span, theirs if _is_of_run(span) else resource, scrubber) for span in spans]
+
+
+def _is_of_run(span: Any) -> bool:
+    """Whether it belongs to a run and to none of the processes, whichever of them writes it."""
+    scope = span.instrumentation_scope
+    return span.name in names.OF_THE_RECORD and scope is not None and scope.name == OWN_SCOPE
 
 
 def clean_record(record: dict[str, Any], scrubber: Scrubber) -> dict[str, Any]:
@@ -103,8 +113,13 @@ def _clean(span: Any, resource: Any, scrubber: Scrubber) -> ReadableSpan:
         instrumentation_scope=scope,
         status=status,
         start_time=span.start_time,
-        end_time=span.end_time,
+        end_time=_end_ns(span),
     )
+
+
+def _end_ns(span: Any) -> int | None:
+    """A moment is told as a nanosecond: Jaeger 2 takes a span without length for a mistake."""
+    return None if span.end_time is None else max(span.end_time, span.start_time + 1)
 
 
 def _has_texts(

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from opentelemetry import context as otel_context
 
-from gentrace.runtime import baggage, carrier, context, process
+from gentrace.runtime import ambient, baggage, carrier, context, process
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.flushing import flush_off_loop
 from gentrace.runtime.hooks.arq_job import JobSpans
@@ -78,7 +78,7 @@ class WorkerHooks:
         self.guarded(self.engine.store.use_pool, pool)
         job = Job(str(args[0] if args else kwargs.get("job_id")), instance)
         token = working.set(job)
-        fresh = otel_context.attach(otel_context.Context())
+        fresh = ambient.attach(otel_context.Context(), otel_context.Context())
         try:
             return await wrapped(*args, **kwargs)
         finally:

@@ -15,7 +15,7 @@ from typing import Any
 from opentelemetry import trace
 
 from gentrace.core import names
-from gentrace.runtime import context, reading
+from gentrace.runtime import ambient, context, reading
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks import host_requests
@@ -59,7 +59,7 @@ class CreateHook(BaseHook):
     waits = False
 
     def before(self, call: Call) -> Observed:
-        ambient = context.current()
+        outer = context.current()
         prompts = reading.read_all(self.target, "prompt", call)
         attributes = {
             names.GENERATION_RUN: 1,
@@ -68,10 +68,10 @@ class CreateHook(BaseHook):
             names.MODEL: self.text("model", call),
             names.USER_ID: self.text("user", call),
         }
-        if ambient is None:
-            run = host_requests.take(self.engine.profile.trust_incoming)
+        if outer is None:
+            run = host_requests.take(self.engine.profile.trust_incoming, self.engine.together)
         else:
-            run = ambient.run if ambient.kind == "request" else None
+            run = outer.run if outer.kind == "request" else None
         if run is not None and not run.owned:
             span = self.tracing.start(names.CREATE_GENERATION, run, attributes=attributes)
         else:
@@ -81,11 +81,11 @@ class CreateHook(BaseHook):
                 run,
                 parent=below(None),
                 attributes={**attributes, names.CALLER: context.caller() or None},
-                links=_ambient_links(ambient),
+                links=_ambient_links(outer),
             )
         run.owned, run.prompts = True, prompts
         run.parent = span.get_span_context()
-        scope = Scope("create", run, ambient.caller if ambient is not None else "")
+        scope = Scope("create", run, outer.caller if outer is not None else "")
         state = Observed(run, span, scope, context.enter(scope, span), owns_scope=True)
         state.detail["creation"] = creation = Creation(run)
         state.detail["asked"] = attributes
@@ -191,11 +191,11 @@ def _parts(state: Observed) -> tuple[trace.Span, Run, Creation]:
     return state.span, state.run, state.detail["creation"]
 
 
-def _ambient_links(ambient: Scope | None) -> list[trace.Link]:
-    current = trace.get_current_span().get_span_context()
+def _ambient_links(outer: Scope | None) -> list[trace.Link]:
+    current = ambient.current_span().get_span_context()
     if not current.is_valid:
         return []
-    in_request = ambient.caller == "request" if ambient else host_requests.at_work()
+    in_request = outer.caller == "request" if outer else host_requests.at_work()
     kind = names.LINK_REQUEST if in_request else names.LINK_CHAIN
     return [link(current, kind)]
 

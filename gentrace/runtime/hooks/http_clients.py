@@ -13,8 +13,7 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
-from opentelemetry import trace
-
+from gentrace.runtime import ambient
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.hooks.instrumentors import INSTRUMENTATIONS, once_complete, use
 from gentrace.runtime.tracing import GatedTracerProvider
@@ -77,7 +76,7 @@ def _injecting(engine: Engine, original: Any) -> Any:
 
 def _host() -> str:
     """The host of the request at work, from its client span."""
-    attributes: Any = getattr(trace.get_current_span(), "attributes", None) or {}
+    attributes: Any = getattr(ambient.current_span(), "attributes", None) or {}
     for name in ("server.address", "net.peer.name"):
         if attributes.get(name):
             return str(attributes[name])

@@ -21,11 +21,12 @@ from opentelemetry.instrumentation.dependencies import DependencyConflictError
 from opentelemetry.metrics import NoOpMeterProvider
 
 from gentrace.core import names
-from gentrace.runtime import notices
+from gentrace.runtime import ambient, notices
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.tracing import GatedTracerProvider
 
 BY_HOST = "instrumented by the host"
+NO_CONTEXT = "not instrumented: another tracer keeps OpenTelemetry's context here"
 INSTRUMENTATIONS = {
     library: f"opentelemetry.instrumentation.{name}"
     for library, name in {
@@ -94,6 +95,9 @@ def use(
     """
     if instrumentor.is_instrumented_by_opentelemetry:
         engine.libraries[library] = BY_HOST
+        return False
+    if ambient.is_kept_by_another():
+        engine.libraries[library] = NO_CONTEXT
         return False
 
     def undo() -> None:

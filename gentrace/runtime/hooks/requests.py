@@ -21,14 +21,16 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import Span, SpanKind
 
 from gentrace.core import names
-from gentrace.runtime import context, copies, process
+from gentrace.runtime import ambient, context, copies, process
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.flushing import flush_off_loop
 from gentrace.runtime.held_span import HeldSpan
+from gentrace.runtime.hooks import host_requests, unseen
 from gentrace.runtime.hooks.applications import Applications
 from gentrace.runtime.hooks.instrumentors import (
     BY_HOST,
+    NO_CONTEXT,
     once_complete,
     see_to_extract,
     step_back_from_apps,
@@ -99,7 +101,7 @@ class Requests:
         """An application made of a FastAPI that was imported before us is instrumented late."""
         if getattr(app, "_is_instrumented_by_opentelemetry", False):
             return
-        if self.engine.libraries.get("fastapi") == BY_HOST:
+        if self.engine.libraries.get("fastapi") in (BY_HOST, NO_CONTEXT):
             return
         if app.middleware_stack is not None:  # its middlewares would be made anew
             self.engine.libraries["fastapi"] = STARTED_BEFORE
@@ -134,11 +136,14 @@ class Requests:
             return None
         if context.recording() is not None:
             # an application mounted in another: one SERVER span
-            return trace.NonRecordingSpan(trace.get_current_span().get_span_context())
+            return trace.NonRecordingSpan(ambient.current_span().get_span_context())
         if not self._named(str(method).upper(), given):
             return LateSpan(tracer, name, given)
         incoming = trace.get_current_span(parent).get_span_context()
+        if self.engine.together() and host_requests.at_work():
+            return trace.NonRecordingSpan(incoming)  # the host's own is the generation's root
         trusted = self.engine.profile.trust_incoming and incoming.is_valid
+        trusted = trusted and (incoming.is_remote or not ambient.apart())
         return tracer.real().start_span(
             name,
             context=parent if trusted else otel_context.Context(),
@@ -170,6 +175,9 @@ class Requests:
     def _enter(self, span: Span, asgi: Any) -> None:
         if context.current() is not None:
             return  # an application mounted in another
+        span = ambient.real(span)
+        if isinstance(span, trace.NonRecordingSpan):
+            return  # its root is the host's span, which the creation takes
         own = span.get_span_context()
         run: Run | None = None
         if not isinstance(span, LateSpan) and own.is_valid:
@@ -177,7 +185,11 @@ class Requests:
             run.asked_of = self._look_up(str(asgi.get("path", "")))
         scope = Scope("request", run, "request")
         _opened.get().append(scope)
-        context.enter(scope)
+        if not ambient.apart():
+            context.enter(scope)  # the instrumentation has made the span current
+            return
+        recorded = run.server_span if run is not None else None
+        context.enter(scope, recorded, otel_context.Context(), theirs=unseen.outside.get(None))
 
     def _look_up(self, path: str) -> str:
         """The generation that the path names, if any: other processes may have ended its run."""
@@ -219,11 +231,11 @@ def _flushing(engine: Engine, scope: Any, receive: Any, send: Any) -> tuple[Any,
 async def _closing(request: Any) -> None:
     """The request, whose scope is closed when it is over, whatever became of its span."""
     opened: list[Scope] = []
-    token = _opened.set(opened)
+    tokens = _opened.set(opened), ambient.keep()
     try:
         await request
     finally:
-        context.leave(token)
+        context.leave(tokens)
         for scope in opened:
             scope.close()
             if scope.run is not None and scope.run.generation_id is None:
@@ -257,6 +269,7 @@ def install(engine: Engine, module: ModuleType) -> None:
 def _instrument(engine: Engine, module: ModuleType, requests: Requests) -> None:
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
+    unseen.tell_apart(engine, requests.guard)
     step_back_from_apps(engine, FastAPIInstrumentor)
     see_to_extract(engine)
     apps = Applications()

@@ -29,6 +29,7 @@ class OpenSpan:
         end_ns: when it ended, where only the exporter has not taken it yet; 0 while it goes on.
         trace: its trace, where that is an earlier run's; else empty.
         service: the service's name of its process.
+        host: ``host.name`` and ``host.id`` of its machine.
     """
 
     span_id: str
@@ -41,6 +42,7 @@ class OpenSpan:
     end_ns: int = 0
     trace: str = ""
     service: str = ""
+    host: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> OpenSpan:

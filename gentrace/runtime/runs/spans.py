@@ -180,6 +180,7 @@ def _of_process(span: OpenSpan) -> Resource:
         {
             "service.name": span.service,
             "service.instance.id": span.instance,
+            **{str(name): str(value) for name, value in span.host.items()},
             "telemetry.distro.name": "gentrace",
             "telemetry.distro.version": __version__,
         }

@@ -38,7 +38,7 @@ class Jaeger:
         url: its address, see :func:`gentrace.sources.jaeger.access.base_url`.
         how: headers, TLS, time-out.
         profile: services whose names begin with it are ours without asking.
-        service: OTEL_SERVICE_NAME, so is that one.
+        service: OTEL_SERVICE_NAME, so is that one, and that of its runs.
         a_search: how many traces one search asks for.
         most: how many traces are read for one question.
 
@@ -143,7 +143,8 @@ class Jaeger:
         return not self.services
 
     def _is_sure(self, name: str) -> bool:
-        return name == self._service or bool(
+        set_by_hand = (self._service, f"{self._service}-runs") if self._service else ()
+        return name in set_by_hand or bool(
             self._profile and name.startswith((f"{self._profile}-", f"{self._profile}_"))
         )
 

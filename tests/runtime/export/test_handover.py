@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import Tracer
 
 from gentrace.core import names
 from gentrace.core.scrub import Scrubber
+from gentrace.core.settings import HOST
 from gentrace.runtime.context import Run
-from gentrace.runtime.export.handover import Handover, provider_beside
+from gentrace.runtime.export import place, quiet
+from gentrace.runtime.export.handover import Handover
+from gentrace.runtime.export.provider import own_provider
 from gentrace.runtime.open_spans import OpenSpans
-from gentrace.runtime.tracing import GatedTracer
 from tests.support.host import SmallHost, until
 
 
@@ -26,18 +28,10 @@ def exported(host: SmallHost, monkeypatch: pytest.MonkeyPatch) -> InMemorySpanEx
     exporter = InMemorySpanExporter()
     own = TracerProvider(shutdown_on_exit=False)
     own.add_span_processor(SimpleSpanProcessor(exporter))
-    session, tracing = host.session, host.session.engine.tracing
-    handover = Handover(own, session.scrubber, session._handed)
-    monkeypatch.setattr(session, "_handover", handover)
-    monkeypatch.setattr(tracing, "_provider", provider_beside(own, handover))
-    monkeypatch.setattr(tracing, "_tracer", None)
-    monkeypatch.setattr(GatedTracer, "real", unkept)
+    pipeline = host.session.pipeline
+    monkeypatch.setattr(pipeline, "settings", replace(pipeline.settings, provider=HOST))
+    monkeypatch.setattr(place, "of_host", lambda: own)
     return exporter
-
-
-def unkept(tracer: GatedTracer) -> Tracer:
-    """A library's tracer of the provider of the moment: the next test has another."""
-    return tracer._tracing.provider.get_tracer(*tracer._args, **tracer._kwargs)
 
 
 async def test_nothing_stays_open(host: SmallHost, exported: InMemorySpanExporter) -> None:
@@ -71,13 +65,14 @@ def test_a_span_that_others_end_is_done_with_when_the_host_has_it() -> None:
     notes: list[tuple[str, ...]] = []
     spans = OpenSpans(lambda _run, _opened, closed: notes.append(closed), lambda: "me")
     own = TracerProvider(shutdown_on_exit=False)
-    beside = provider_beside(own, Handover(own, Scrubber(lambda: b"key"), spans.left))
+    beside = own_provider(Handover(own, Scrubber(lambda: b"key"), spans.left))
     span: Any = beside.get_tracer("a library").start_span("POST /")
     spans.began(span, Run("7"))
     spans.note(span)
     span.end()
     assert notes == [(), (f"{span.context.span_id:016x}",)]
     assert not spans._open
+    quiet.undo()
 
 
 def test_what_the_hosts_processors_refuse_is_not_taken(swallowed: list[Any]) -> None:

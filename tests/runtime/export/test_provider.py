@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from gentrace.core.scrub import Scrubber
-from gentrace.runtime.export import quiet
-from gentrace.runtime.export.handover import Handover, provider_beside
-from gentrace.runtime.export.provider import own_provider
+from gentrace.core.settings import BOTH, HOST, OWN
+from gentrace.runtime.export import place, quiet
+from gentrace.runtime.export.provider import own_provider, routed_provider
+from gentrace.runtime.export.router import Router
+from tests.runtime.export.conftest import Kit
 
 
 class Ended(SpanProcessor):
@@ -64,17 +68,22 @@ class Numbered(RandomIdGenerator):
         return 7
 
 
-def beside(host: TracerProvider) -> TracerProvider:
-    return provider_beside(host, Handover(host, Scrubber(b"key")))
+def in_place_of(one: Kit, host: TracerProvider, monkeypatch: pytest.MonkeyPatch) -> TracerProvider:
+    """Our provider while the host's gets our spans."""
+    monkeypatch.setattr(place, "of_host", lambda: host)
+    scrubber = Scrubber(b"key")
+    return routed_provider(Router(one.pipeline, one.process, scrubber, lambda _spans: None))
 
 
-@pytest.mark.parametrize(
-    "provider",
-    [lambda: own_provider(Ended()), lambda: beside(TracerProvider(shutdown_on_exit=False))],
-    ids=["our own", "beside the host's"],
-)
-def test_a_host_that_seeds_random_draws_what_it_draws_without_us(provider: Any) -> None:
-    tracer = provider().get_tracer("t")
+@pytest.mark.parametrize("beside", [False, True], ids=["our own", "in the host's"])
+def test_a_host_that_seeds_random_draws_what_it_draws_without_us(
+    kit: Callable[..., Kit], monkeypatch: pytest.MonkeyPatch, beside: bool
+) -> None:
+    provider = own_provider(Ended())
+    if beside:
+        host = TracerProvider(shutdown_on_exit=False)
+        provider = in_place_of(kit(provider=HOST), host, monkeypatch)
+    tracer = provider.get_tracer("t")
     drawn: list[float] = []
     ids: set[int] = set()
     state = random.getstate()
@@ -91,6 +100,20 @@ def test_a_host_that_seeds_random_draws_what_it_draws_without_us(provider: Any) 
     quiet.undo()
 
 
-def test_a_host_that_makes_its_own_ids_makes_ours() -> None:
+def test_a_host_that_makes_its_own_ids_makes_ours(
+    kit: Callable[..., Kit], monkeypatch: pytest.MonkeyPatch
+) -> None:
     host = TracerProvider(id_generator=Numbered(), shutdown_on_exit=False)
-    assert beside(host).get_tracer("t").start_span("a").get_span_context().trace_id == 7
+    ours = in_place_of(kit(provider=HOST), host, monkeypatch)
+    assert ours.get_tracer("t").start_span("a").get_span_context().trace_id == 7
+    quiet.undo()
+
+
+@pytest.mark.parametrize(("provider", "kept"), [(HOST, False), (BOTH, True), (OWN, True)])
+def test_the_hosts_sampler_decides_where_only_the_host_gets_our_spans(
+    kit: Callable[..., Kit], monkeypatch: pytest.MonkeyPatch, provider: str, kept: bool
+) -> None:
+    host = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
+    ours = in_place_of(kit(provider=provider), host, monkeypatch)
+    assert ours.get_tracer("t").start_span("a").get_span_context().trace_flags.sampled is kept
+    quiet.undo()

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.fresh import run
 from tools import servers
-from tools.releases import ROOT, SQLALCHEMY
+from tools.pip_folders import ROOT, SQLALCHEMY
 
 FILES = (
     "tests/runtime/hooks/test_committed.py",
@@ -67,7 +67,7 @@ def in_front(release: str) -> dict[str, str]:
 @pytest.mark.service("postgres")
 @pytest.mark.service("redis")
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("release", SQLALCHEMY.beside)
+@pytest.mark.parametrize("release", SQLALCHEMY.wanted)
 def test_the_same_tests_pass_there(release: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *FILES],
@@ -77,7 +77,7 @@ def test_the_same_tests_pass_there(release: str) -> None:
 
 
 @pytest.mark.service("sqlalchemy")
-@pytest.mark.parametrize("release", ["", *SQLALCHEMY.beside])
+@pytest.mark.parametrize("release", ["", *SQLALCHEMY.wanted])
 def test_a_host_whose_own_instrumentation_refuses_that_release_keeps_ours(
     release: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

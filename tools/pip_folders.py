@@ -1,7 +1,7 @@
-"""Releases of libraries beside the installed ones: a folder each, for the front of PYTHONPATH.
+"""Packages beside the environment's own: a folder each, for the front of PYTHONPATH.
 
-Everything else is the environment's. Standard library only; `tools/services.py` decides where the
-folders are kept.
+Each folder holds what is named for it and nothing else; the rest is the environment's. Standard
+library only; `tools/services.py` decides where the folders are kept.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,23 +22,20 @@ NO_PIP = "no pip for this Python; make the environment first (`make setup`)"
 
 
 @dataclass(frozen=True)
-class Releases:
-    """Some releases of one library.
+class PipFolders:
+    """Some folders that are installed together.
 
     Attributes:
-        library: its name, as pip and Python know it.
-        beside: its release -> that of `companion` which its users have; empty where it has none.
-        companion: a library that goes along with it.
+        wanted: by the folder's name, what pip installs into it.
     """
 
-    library: str
-    beside: Mapping[str, str]
-    companion: str = ""
+    name: str
+    wanted: Mapping[str, Sequence[str]]
 
     def folder(self, cache: Path) -> Path:
-        """Where they are kept, each in a folder named after it; other releases, another."""
-        digest = hashlib.sha256(json.dumps(dict(self.beside)).encode()).hexdigest()[:12]
-        return cache / f"{self.library}-{digest}"
+        """Where the folders are kept; where other things are wanted, another."""
+        told = json.dumps({name: list(packages) for name, packages in self.wanted.items()})
+        return cache / f"{self.name}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
     def find(self, cache: Path) -> Path | None:
         """The folder of all of them, if they were installed."""
@@ -50,13 +47,10 @@ class Releases:
         cache.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(dir=cache))
         try:
-            for release, companion in self.beside.items():
+            for name, packages in self.wanted.items():
                 quiet = ["--quiet", "--disable-pip-version-check", "--no-input"]
-                where = ["--target", str(partial / release), "--no-deps", "--only-binary", ":all:"]
-                wanted = [f"{self.library}=={release}"]
-                if companion:
-                    wanted.append(f"{self.companion}=={companion}")
-                run([*_pip(), "install", *quiet, *where, *wanted], env={**os.environ})
+                where = ["--target", str(partial / name), "--no-deps", "--only-binary", ":all:"]
+                run([*_pip(), "install", *quiet, *where, *packages], env={**os.environ})
             partial.chmod(0o755)
             try:
                 partial.rename(self.folder(cache))
@@ -67,8 +61,20 @@ class Releases:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-ARQ = Releases("arq", {"0.25.0": "5.0.1", "0.26.3": "4.6.0", "0.28.0": "5.2.1"}, "redis")
-SQLALCHEMY = Releases("sqlalchemy", {"2.1.9": ""})
+ARQ_RELEASES = {"0.25.0": "5.0.1", "0.26.3": "4.6.0", "0.28.0": "5.2.1"}
+"""ARQ's release to the redis-py's that its users have."""
+ARQ = PipFolders("arq", {a: [f"arq=={a}", f"redis=={r}"] for a, r in ARQ_RELEASES.items()})
+SQLALCHEMY = PipFolders("sqlalchemy", {"2.1.9": ["sqlalchemy==2.1.9"]})
+# What a host may have beside us: each brings a plugin that every pytest would load.
+TRACERS = PipFolders(
+    "tracers",
+    {
+        "logfire": ["logfire==5.2.0", "executing==2.2.1"],
+        "ddtrace": [
+            *("ddtrace==4.16.0", "ddtrace-internal==0.1.0", "envier==0.6.1", "bytecode==0.17.0")
+        ],
+    },
+)
 
 
 def _pip() -> list[str]:
