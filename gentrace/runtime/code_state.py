@@ -17,10 +17,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from opentelemetry import trace
-
 from gentrace.core import names
 from gentrace.core.profile import Target
+from gentrace.runtime import visibility
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.guard import Call, Hook
 
@@ -186,7 +185,7 @@ def _say_on_spans(hook: Any, source: Source, *, is_job: bool) -> None:
     def before_or_say(call: Call) -> Any:
         state = kind.before(hook, call)
         if state is None and source.wrong:
-            _say(trace.get_current_span(), source)  # the worker's span of this job
+            _say(visibility.at_work(), source)  # the worker's span of this job
         return state
 
     hook.settle = settle_and_say

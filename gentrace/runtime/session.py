@@ -18,7 +18,7 @@ from gentrace.core.host_logs import fields_by_name
 from gentrace.core.profile import Profile, Target
 from gentrace.core.scrub import Scrubber
 from gentrace.core.settings import Settings
-from gentrace.runtime import context, guard, notices
+from gentrace.runtime import context, guard, notices, visibility
 from gentrace.runtime.code_state import CodeState
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.export.handover import Handover, provider_beside
@@ -165,6 +165,7 @@ class Session:
     def _provider(self) -> trace.TracerProvider:
         """The host's SDK provider where it has one, else our own, never set globally."""
         existing = trace.get_tracer_provider()
+        visibility.share(isinstance(existing, TracerProvider))
         if isinstance(existing, TracerProvider):
             self.process.destination = "the host's own tracer provider"
             self._handover = Handover(existing, self.scrubber, self._handed)

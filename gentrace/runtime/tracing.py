@@ -20,8 +20,8 @@ from gentrace import __version__
 from gentrace.core import names
 from gentrace.core.profile import Profile
 from gentrace.core.scrub import Scrubber
-from gentrace.runtime import notices
-from gentrace.runtime.context import Run, recording, span_context
+from gentrace.runtime import notices, visibility
+from gentrace.runtime.context import Run, leave, recording, span_context
 from gentrace.runtime.export.sampling import as_decided
 from gentrace.runtime.export.scrubbing import OWN_SCOPE
 from gentrace.runtime.open_spans import OpenSpans
@@ -222,7 +222,7 @@ class GatedTracer(trace.Tracer):
     """Starts a library's span where one belongs, else a span that records nothing.
 
     Args:
-        decide: may answer in the gate's place (a request's SERVER span); None leaves it to us.
+        decide: may answer in the gate's place; None leaves it to us.
     """
 
     def __init__(
@@ -281,5 +281,10 @@ class GatedTracer(trace.Tracer):
         if span is trace.INVALID_SPAN:
             yield span  # the current span stays what it is
             return
+        seen = otel_context.get_current()
         with trace.use_span(span, end_on_exit, record_exception, set_status_on_exception):
-            yield span
+            token = otel_context.attach(visibility.at_work_in(seen, span))
+            try:
+                yield span
+            finally:
+                leave(token)

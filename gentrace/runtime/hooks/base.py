@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from opentelemetry import trace
 from opentelemetry.trace import Link, Span, SpanKind
 
 from gentrace.core import names
 from gentrace.core.profile import Target
-from gentrace.runtime import context, reading
+from gentrace.runtime import context, reading, visibility
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.guard import Call
@@ -123,7 +122,7 @@ def request_links() -> list[Link]:
     scope = context.current()
     if scope is None or scope.caller != "request":
         return []
-    span = trace.get_current_span()
+    span = visibility.at_work()
     if not span.get_span_context().is_valid or not span.is_recording():
         return []
     return [link(span.get_span_context(), names.LINK_REQUEST)]

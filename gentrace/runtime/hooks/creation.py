@@ -15,7 +15,7 @@ from typing import Any
 from opentelemetry import trace
 
 from gentrace.core import names
-from gentrace.runtime import context, reading
+from gentrace.runtime import context, reading, visibility
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks import host_requests
@@ -68,10 +68,9 @@ class CreateHook(BaseHook):
             names.MODEL: self.text("model", call),
             names.USER_ID: self.text("user", call),
         }
-        if ambient is None:
+        run = ambient.run if ambient is not None and ambient.kind == "request" else None
+        if run is None and (ambient is None or ambient.kind == "request"):
             run = host_requests.take(self.engine.profile.trust_incoming)
-        else:
-            run = ambient.run if ambient.kind == "request" else None
         if run is not None and not run.owned:
             span = self.tracing.start(names.CREATE_GENERATION, run, attributes=attributes)
         else:
@@ -192,10 +191,11 @@ def _parts(state: Observed) -> tuple[trace.Span, Run, Creation]:
 
 
 def _ambient_links(ambient: Scope | None) -> list[trace.Link]:
-    current = trace.get_current_span().get_span_context()
+    current = visibility.at_work().get_span_context()
     if not current.is_valid:
         return []
-    in_request = ambient.caller == "request" if ambient else host_requests.at_work()
+    began_in = ambient or context.inherited()
+    in_request = began_in.caller == "request" if began_in else host_requests.at_work()
     kind = names.LINK_REQUEST if in_request else names.LINK_CHAIN
     return [link(current, kind)]
 

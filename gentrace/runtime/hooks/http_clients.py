@@ -1,7 +1,8 @@
 """The provider's HTTP calls, through OpenTelemetry's httpx, requests and aiohttp instrumentations.
 
 These would put traceparent and baggage on requests to a paid provider: here no header is added,
-unless the profile lists the request's host in ``propagate_to``.
+unless the profile lists the request's host in ``propagate_to``. A client that the host instruments
+itself, or a request that it injects into, gets every header that it would get without us.
 
 Observed on: httpx 0.25 to 0.28, requests 2.31 to 2.32, aiohttp 3.9 to 3.13.
 """
@@ -9,15 +10,20 @@ Observed on: httpx 0.25 to 0.28, requests 2.31 to 2.32, aiohttp 3.9 to 3.13.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
+from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+from gentrace.runtime import context
 from gentrace.runtime.engine import Engine
+from gentrace.runtime.hooks import aiohttp_sessions
+from gentrace.runtime.hooks.client_spans import ASKING, ClientTracerProvider
 from gentrace.runtime.hooks.instrumentors import INSTRUMENTATIONS, once_complete, use
-from gentrace.runtime.tracing import GatedTracerProvider
 
 # The host's library -> its instrumentation's class
 LIBRARIES = {
@@ -25,6 +31,7 @@ LIBRARIES = {
     "requests": "RequestsInstrumentor",
     "aiohttp": "AioHttpClientInstrumentor",
 }
+_HOP = otel_context.create_key("gentrace.requests")
 
 
 def install(engine: Engine, module: ModuleType) -> None:
@@ -40,31 +47,66 @@ def _instrument(engine: Engine, library: str) -> None:
         engine.libraries[library] = "its instrumentation is not installed"
         return
     instrumentor = getattr(instrumentation, LIBRARIES[library])()
-    original = instrumentation.inject
+    ours = {"inject": _injecting(engine, instrumentation.inject)}
+    if library == "requests":
+        ours |= _of_requests(instrumentation.is_http_instrumentation_enabled)
+    if library == "aiohttp":
+        made = instrumentation.create_trace_config
+        ours["create_trace_config"] = aiohttp_sessions.making(engine, instrumentation, made)
+    originals = {name: getattr(instrumentation, name) for name in ours}
 
     def restore() -> None:
-        instrumentation.inject = original
+        vars(instrumentation).update(originals)
 
-    instrumentation.inject = _injecting(engine, original)
-    if not use(engine, library, instrumentor, GatedTracerProvider(engine.tracing), restore):
+    vars(instrumentation).update(ours)
+    if not use(engine, library, instrumentor, ClientTracerProvider(engine.tracing), restore):
         restore()
 
 
-def _injecting(engine: Engine, original: Any) -> Any:
+def _injecting(engine: Engine, original: Callable[..., None]) -> Callable[..., None]:
     allowed = set(engine.profile.propagate_to)
 
     def inject(*args: Any, **kwargs: Any) -> None:
-        if allowed and _host() in allowed:
-            original(*args, **kwargs)
+        asking: Any = otel_context.get_value(ASKING)
+        if asking is None or not asking.is_innermost():
+            original(*args, **kwargs)  # the host's own
+        elif allowed and _host(asking.span) in allowed:
+            original(*args, **{**kwargs, "context": trace.set_span_in_context(asking.span)})
 
     return inject
 
 
-def _host() -> str:
+def _host(span: Any) -> str:
     """The host of the request at work, from its client span."""
-    attributes: Any = getattr(trace.get_current_span(), "attributes", None) or {}
+    attributes: Any = getattr(span, "attributes", None) or {}
     for name in ("server.address", "net.peer.name"):
         if attributes.get(name):
             return str(attributes[name])
     url = attributes.get("url.full") or attributes.get("http.url")
     return urlsplit(str(url)).hostname or "" if url else ""
+
+
+def _of_requests(is_enabled: Callable[[], bool]) -> dict[str, Callable[..., Any]]:
+    """What the instrumentation of requests is given, of which the module has one use only: ours.
+
+    It would switch off whatever the host has instrumented below it (urllib3), so that a redirect
+    makes no second span. Outside a generation it has nothing to do.
+    """
+
+    def is_http_instrumentation_enabled() -> bool:
+        if otel_context.get_value(_HOP) or context.recording() is None:
+            return False
+        return is_enabled()
+
+    @contextmanager
+    def suppress_http_instrumentation() -> Generator[None]:
+        token = otel_context.attach(otel_context.set_value(_HOP, True))
+        try:
+            yield
+        finally:
+            context.leave(token)
+
+    return {
+        "is_http_instrumentation_enabled": is_http_instrumentation_enabled,
+        "suppress_http_instrumentation": suppress_http_instrumentation,
+    }

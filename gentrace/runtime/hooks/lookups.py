@@ -14,7 +14,7 @@ from typing import Any
 from opentelemetry import trace
 
 from gentrace.core import names
-from gentrace.runtime import context
+from gentrace.runtime import context, visibility
 from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks.base import BaseHook, Observed
 from gentrace.runtime.hooks.creation import LOOKUPS, Lookup, creating
@@ -96,7 +96,7 @@ class CacheWriteHook(BaseHook):
         attributes: dict[str, str] = {names.CACHE_OPERATION: self.target.name}
         if seen.error is not None:
             attributes[names.ERROR_TYPE] = type_name(type(seen.error))
-        trace.get_current_span().add_event(names.EVENT_CACHE, attributes)
+        visibility.at_work().add_event(names.EVENT_CACHE, attributes)
 
     def settle(self, state: Observed) -> None:
         context.leave(state.detail["reset"])

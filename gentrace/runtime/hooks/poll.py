@@ -17,7 +17,7 @@ from opentelemetry import trace
 
 from gentrace.core import names
 from gentrace.core.times import Event, Kind
-from gentrace.runtime import context
+from gentrace.runtime import context, visibility
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks.base import BaseHook, Observed
@@ -43,7 +43,7 @@ class PollHook(BaseHook):
     def open(self, run: Run) -> Observed:
         """A silent scope for a poll of that run."""
         outer = context.current()
-        at_work = trace.get_current_span().get_span_context()
+        at_work = visibility.at_work().get_span_context()
         inside = outer is not None and outer.run is run and at_work.is_valid
         caller = outer.caller if outer is not None else ""
         scope = Scope("poll", run, caller, silent=True)
