@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.support.downstream import downstream
 from tests.support.programs import BIN, ROOT
 from tests.support.small_host import FOLDER, SmallHost, small_host
 
@@ -32,46 +30,6 @@ CALLER = "c0ffee{:026x}", "{:016x}"
 GENTRACE = "gentrace's"
 MARKS = re.compile(r"traceparent|tracestate|baggage")
 Span = dict[str, Any]
-
-
-class Downstream(ThreadingHTTPServer):
-    """A service of the host's own: keeps the path and headers of each request."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Answering)
-        self.seen: list[tuple[str, dict[str, str]]] = []
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class _Answering(BaseHTTPRequestHandler):
-    server: Downstream
-
-    def do_GET(self) -> None:
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        self.server.seen.append((self.path, headers))
-        self.send_response(200)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        return
-
-
-@contextmanager
-def downstream() -> Generator[Downstream]:
-    """It runs for the length of the block."""
-    with Downstream() as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join(10)
 
 
 @dataclass(frozen=True)

@@ -64,13 +64,11 @@ def _instrument(engine: Engine, library: str) -> None:
 
 
 def _injecting(engine: Engine, original: Callable[..., None]) -> Callable[..., None]:
-    allowed = set(engine.profile.propagate_to)
-
     def inject(*args: Any, **kwargs: Any) -> None:
         asking: Any = otel_context.get_value(ASKING)
         if asking is None or not asking.is_innermost():
             original(*args, **kwargs)  # the host's own
-        elif allowed and _host(asking.span) in allowed:
+        elif (allowed := engine.profile.propagate_to) and _host(asking.span) in allowed:
             original(*args, **{**kwargs, "context": trace.set_span_in_context(asking.span)})
 
     return inject
