@@ -31,8 +31,8 @@ class Answer:
     body: Any
 
 
-def get(path: str = "/health") -> bytes:
-    """A request of a route that the profile does not name."""
+def get(path: str = f"{ROUTE}/999999") -> bytes:
+    """A request that the profile does not name; its session is closed once it is answered."""
     return f"GET {path} HTTP/1.1\r\nhost: api\r\n\r\n".encode()
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import types
-from collections.abc import Generator
-from contextlib import nullcontext
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI, WebSocket
-from opentelemetry import propagate, trace
+from opentelemetry import baggage, propagate, trace
+from opentelemetry import context as otel_context
 from opentelemetry.propagators.composite import CompositePropagator
 
 from gentrace.core import names
-from gentrace.runtime import context
+from gentrace.runtime import context, visibility
+from gentrace.runtime.context import Run, Scope
+from gentrace.runtime.tracing import below
 from tests.support.host import ROUTE, SmallHost, attributes
 
 
@@ -230,3 +233,74 @@ def test_a_request_that_is_closed_from_another_context(host: SmallHost) -> None:
     (scope,) = opened
     assert not scope.open
     assert context.inherited() is None
+
+
+@contextmanager
+def on_a_connection(host: SmallHost) -> Generator[Run]:
+    """In the context of an earlier request that has not returned yet, with the host's own in it."""
+    tracing = host.session.engine.tracing
+    span = tracing.start("earlier", None, parent=below(None))
+    run = Run("77", parent=span.get_span_context(), server_span=span, owned=True)
+    token = otel_context.attach(baggage.set_baggage("tenant", "blue"))
+    inner = context.enter(Scope("request", run, "request"), span)
+    try:
+        yield run
+    finally:
+        context.leave(inner)
+        context.leave(token)
+        span.end()
+
+
+@pytest.mark.parametrize("kind", ["GET", "POST", "websocket", "lifespan"])
+async def test_whatever_it_inherits_it_begins_on_its_own(host: SmallHost, kind: str) -> None:
+    seen: list[Any] = []
+
+    def look() -> None:
+        around = context.inherited()
+        seen.append((around and around.run, visibility.at_work(), baggage.get_all()))
+
+    @asynccontextmanager
+    async def life(_app: FastAPI) -> AsyncGenerator[None]:
+        look()
+        yield
+
+    app = FastAPI(lifespan=life)
+
+    @app.api_route(ROUTE, methods=["GET", "POST"])
+    async def answer() -> None:
+        look()
+
+    @app.websocket(ROUTE)
+    async def live(socket: WebSocket) -> None:
+        look()
+
+    message = "lifespan.startup" if kind == "lifespan" else "http.request"
+
+    async def receive() -> Any:
+        if kind == "lifespan" and seen:
+            return {"type": "lifespan.shutdown"}
+        return {"type": message, "body": b""}
+
+    async def send(_message: Any) -> None:
+        return
+
+    asked = {
+        "type": kind.lower() if kind.islower() else "http", "method": kind, "path": ROUTE,
+        "headers": [], "query_string": b"", "root_path": "", "scheme": "http", "state": {},
+    }  # fmt: skip
+    with on_a_connection(host) as earlier:
+        await app(asked, receive, send)
+        assert context.current() is not None
+    ((run, at_work, carried),) = seen
+    assert run is not earlier
+    assert carried == {"tenant": "blue"}
+    (last,) = [span for span in host.spans() if span.name != "earlier"] or [None]
+    if kind == "POST":
+        assert last is not None
+        assert run.parent == last.context == at_work.get_span_context()
+        assert last.parent is None
+        assert run.trace_id != earlier.trace_id
+    else:
+        assert last is None
+        assert run is None
+        assert at_work is trace.INVALID_SPAN
