@@ -95,6 +95,7 @@ class RunReads:
             self._fetching.discard(generation_id)
             if client is not None:
                 self.remember(self._read(client, generation_id))
+                self._unanswered.discard(generation_id)
 
         self._fetching.add(generation_id)
         self._thread.ask(fetch)
