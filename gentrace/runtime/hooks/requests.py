@@ -38,20 +38,18 @@ class Request:
         error: what the application was failing with when it answered.
     """
 
-    __slots__ = (
-        "_baggage", "answered_ns", "app", "asgi", "began_ns", "error", "headers", "named", "scope",
-        "span", "status", "token",
-    )  # fmt: skip
+    named: Named | None = None
+    span: trace.Span | None = None
+    token: Any = None
+    status = answered_ns = 0
+    error: BaseException | None = None
+    _baggage: Mapping[str, object] | None = None
 
     def __init__(self, app: Any, asgi: Mapping[str, Any], named: Named | None) -> None:
-        self.app, self.asgi, self.named = app, asgi, named
-        self.headers, self.began_ns = asgi.get("headers"), time.time_ns()
+        self.app, self.asgi, self.headers = app, asgi, asgi.get("headers")
         self.scope = Scope("request", None, "request", opened_by=self)
-        self.span: trace.Span | None = None
-        self.token: Any = None
-        self.status = self.answered_ns = 0
-        self.error: BaseException | None = None
-        self._baggage: Mapping[str, object] | None = None
+        if named is not None:
+            self.named = named
 
     def baggage(self) -> Mapping[str, object]:
         """The baggage in its headers: jobs take it along, the host's own context is left alone."""
@@ -62,6 +60,7 @@ class Request:
     def close(self) -> None:
         """Tasks that outlive it keep hold of this, and of nothing more."""
         self.scope.close()
+        del self.scope  # it holds this: nothing is left for the garbage collector
         self.app = self.span = self.token = self.error = None
         self.asgi, self.headers = {}, None
 
@@ -153,7 +152,7 @@ class Requests:
         span, run = request.span, request.scope.run
         if span is None:
             if request.status >= 500 and not self._is_hosts(request.app):
-                at = request.app, request.asgi, request.began_ns
+                at = request.app, request.asgi, request.scope.entered_ns
                 self.spans.late(*at, request.status, request.error)
             return
         if request.status:
