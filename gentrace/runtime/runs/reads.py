@@ -165,10 +165,10 @@ class RunReads:
                 if waited_for:
                     answer.set_result(None)
                 raise
+            if not fresh:
+                run = self.remember(run)  # also where nobody waits any more
             if waited_for:
                 answer.set_result(run)
-            if not fresh:
-                self.remember(run)  # also where nobody waits any more: it is asked for again
 
         self._thread.ask(answering, first=True)
         waited = asyncio.wrap_future(answer)
@@ -178,7 +178,7 @@ class RunReads:
             run = waited.result() if done else None
         finally:
             waited.cancel()  # nobody waits for it any more; its loop may be closed by then
-        return run if fresh or run is None else context.find(run.generation_id) or run
+        return run
 
     @staticmethod
     def remember(run: Run | None) -> Run | None:
