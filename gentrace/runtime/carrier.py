@@ -15,9 +15,12 @@ from weakref import WeakKeyDictionary
 
 from opentelemetry import context as otel_context
 from opentelemetry import propagate, trace
+from opentelemetry.baggage import get_baggage, set_baggage
+from opentelemetry.context import get_current
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from gentrace.runtime import baggage, notices
+from gentrace.runtime.context import request as current_request
 
 KEY = "gentrace"
 _TRACE_CONTEXT = TraceContextTextMapPropagator()
@@ -41,7 +44,7 @@ incoming: ContextVar[dict[str, str] | None] = ContextVar("gentrace.carrier.incom
 
 def inject(span: trace.Span) -> dict[str, str]:
     """The propagators' fields for a job enqueued under that span, with the ambient baggage."""
-    context = trace.set_span_in_context(span, baggage.capped(otel_context.get_current()))
+    context = trace.set_span_in_context(span, baggage.capped(_with_the_requests(get_current())))
     fields: dict[str, str] = {}
     try:
         with baggage.packing():
@@ -53,6 +56,15 @@ def inject(span: trace.Span) -> dict[str, str]:
         fields = {} if checked(fields) is None else fields
         _TRACE_CONTEXT.inject(fields, context=context)
     return fields
+
+
+def _with_the_requests(context: otel_context.Context) -> otel_context.Context:
+    """That context with the baggage that came with the request, where the host left it there."""
+    request = current_request()
+    for name, value in request.baggage().items() if request is not None else ():
+        if get_baggage(name, context) is None:
+            context = set_baggage(name, value, context)
+    return context
 
 
 def place(span: trace.Span) -> dict[str, str]:

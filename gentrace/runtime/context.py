@@ -17,7 +17,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from gentrace.core import names
-from gentrace.runtime import ambient
+from gentrace.runtime import ambient, visibility
 
 _SCOPE_KEY = otel_context.create_key("gentrace.scope")
 _MAX_RUNS = 4096
@@ -102,6 +102,7 @@ class Scope:
         span: the span of a silent scope once it was worth one.
         reveal: makes that span.
         untold: makes the spans of what went on before.
+        opened_by: the request that it belongs to.
     """
 
     kind: str
@@ -114,6 +115,7 @@ class Scope:
     entered_ns: int = field(default_factory=time.time_ns)
     reveal: Callable[[], None] | None = None
     untold: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+    opened_by: Any = None
 
     def close(self) -> None:
         """Nothing is recorded in here any more."""
@@ -124,6 +126,12 @@ def current() -> Scope | None:
     """The open scope of this task, if any."""
     scope = otel_context.get_value(_SCOPE_KEY, ambient.current())
     return scope if isinstance(scope, Scope) and scope.open else None
+
+
+def inherited() -> Scope | None:
+    """The scope that this task began in, be it closed by now."""
+    scope = otel_context.get_value(_SCOPE_KEY, ambient.current())
+    return scope if isinstance(scope, Scope) else None
 
 
 def recording() -> Scope | None:
@@ -140,27 +148,53 @@ def caller() -> str:
     return scope.caller if scope is not None else ""
 
 
-def enter(
-    scope: Scope, span: trace.Span | None = None, base: Any = None, *, theirs: Any = None
-) -> Any:
-    """Make the scope (and span) current; returns the token for :func:`leave`.
-
-    Args:
-        base: the context to put them into; the one that we are in otherwise.
-        theirs: the host's context beside ours where the two are kept apart; ``base`` otherwise.
-    """
+def enter(scope: Scope, span: trace.Span | None = None, base: Any = None) -> Any:
+    """Make the scope (and span) current; returns the token for :func:`leave`."""
     context = ambient.current() if base is None else base
+    around = otel_context.get_value(_SCOPE_KEY, context)
+    if isinstance(around, Scope):
+        scope.opened_by = around.opened_by
     context = otel_context.set_value(_SCOPE_KEY, scope, context)
     if span is not None:
-        context = trace.set_span_in_context(span, context)
+        context = visibility.at_work_in(context, span)
     if scope.entry_span_id < 0:
-        scope.entry_span_id = trace.get_current_span(context).get_span_context().span_id
-    return ambient.attach(context, base if theirs is None else theirs)
+        scope.entry_span_id = visibility.at_work(context).get_span_context().span_id
+    return ambient.attach(context)
 
 
 def outside() -> Any:
     """The context of this task without the scope: what runs in it is nobody's work."""
-    return otel_context.set_value(_SCOPE_KEY, None)
+    return otel_context.set_value(_SCOPE_KEY, None, ambient.current())
+
+
+def enter_request(scope: Scope, span: trace.Span | None) -> Any:
+    """Make a request's scope current, whatever scope and span of ours the task has inherited.
+
+    A server starts the task of a connection's next request within the context of the one before.
+    The span is no current span of OpenTelemetry's: the host's own instrumentation may stand
+    further in, and is to find what it would without us.
+    """
+    context = ambient.current()
+    if _SCOPE_KEY in context:
+        context = visibility.without_ours(context)
+    if span is not None:
+        context = visibility.known_to_us(context, span)
+    return ambient.attach(otel_context.set_value(_SCOPE_KEY, scope, context))
+
+
+def request() -> Any:
+    """The request that this task works for or was made in; None where there is none."""
+    scope = inherited()
+    return scope.opened_by if scope is not None else None
+
+
+def enter_nothing() -> Any:
+    """Leave whatever scope was inherited; None where there is none."""
+    context = ambient.current()
+    if otel_context.get_value(_SCOPE_KEY, context) is None:
+        return None
+    context = visibility.without_ours(context)
+    return ambient.attach(otel_context.set_value(_SCOPE_KEY, None, context))
 
 
 def leave(token: Any) -> None:
@@ -169,14 +203,16 @@ def leave(token: Any) -> None:
 
 
 def span_context(scope: Scope | None = None) -> Any:
-    """The context that a new span hangs in: the current one, or under a silent scope's span."""
-    context = ambient.current()
+    """The context that a new span of ours hangs in: under the span at work, or a silent scope's."""
+    context, at_work = ambient.current(), ambient.current_span()
     scope = scope or current()
-    if scope is not None and scope.span is not None:
-        current_id = trace.get_current_span(context).get_span_context().span_id
-        if current_id == scope.entry_span_id:
-            return trace.set_span_in_context(scope.span, context)
-    return context
+    if (
+        scope is not None
+        and scope.span is not None
+        and at_work.get_span_context().span_id == scope.entry_span_id
+    ):
+        at_work = scope.span
+    return trace.set_span_in_context(at_work, context)
 
 
 _runs: OrderedDict[str, Run] = OrderedDict()

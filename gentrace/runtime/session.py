@@ -18,7 +18,7 @@ from gentrace.core.host_logs import fields_by_name
 from gentrace.core.profile import Profile, Target
 from gentrace.core.scrub import Scrubber
 from gentrace.core.settings import HOST, OWN, Settings
-from gentrace.runtime import ambient, context, guard, notices
+from gentrace.runtime import context, guard, notices, visibility
 from gentrace.runtime.code_state import CodeState
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.export.installation_key import installation_key
@@ -203,7 +203,7 @@ class Session:
         self.patcher.install()
         self.sdks.install()
         atexit.register(self._at_exit)
-        ambient.is_apart, self.engine.together = self.router.is_apart, self.router.is_together
+        visibility.is_shared = self.engine.together = self.router.is_together
         _see_to_forks(self)
         process = sys.modules.get("multiprocessing.process")
         if process is not None and process.parent_process() is not None:
@@ -296,7 +296,7 @@ class Session:
         left = self.recorder.left = self.patcher.uninstall()
         self._see_out()
         self.engine.tracing.close()
-        ambient.forget()
+        visibility.forget()
         context.forget_all()
         guard.forget()
         return left

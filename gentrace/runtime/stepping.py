@@ -15,10 +15,9 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
-from gentrace.runtime import cancelling
+from gentrace.runtime import ambient, cancelling
 
 if TYPE_CHECKING:
     from gentrace.runtime.guard import Call, Observer
@@ -89,7 +88,7 @@ class _Steps:
         """The call is observed, and what it gave is not gone through yet."""
         try:
             self._entered, self._base = entered, entered[1]
-            self._ours = _differing(otel_context.get_current(), self._base)
+            self._ours = _differing(ambient.current(), self._base)
             self.go_out(None)
         except Exception as exc:
             self._failed(exc)
@@ -105,10 +104,10 @@ class _Steps:
             self.go_in()
             return
         try:
-            self._base = self._given = otel_context.get_current()
+            self._base = self._given = ambient.current()
             self._entered = self._observer.enter(self._call)
             if self._entered is not None:
-                self._ours = self._added = _differing(otel_context.get_current(), self._base)
+                self._ours = self._added = _differing(ambient.current(), self._base)
         except Exception as exc:
             self._failed(exc)
 
@@ -117,12 +116,12 @@ class _Steps:
         if self._entered is None:
             return
         try:
-            now = otel_context.get_current()
+            now = ambient.current()
             if now is not self._given:
                 theirs = self._theirs()
                 kept = {k: v for k, v in now.items() if theirs.get(k) is not v}
                 self._base = now if len(kept) == len(now) else Context(kept)
-            otel_context.attach(Context({**self._base, **self._added}))
+            ambient.attach(Context({**self._base, **self._added}))
         except Exception as exc:
             self._failed(exc)
 
@@ -133,7 +132,7 @@ class _Steps:
         try:
             if self._is_manager and self._value is None:
                 self._value = value
-            self._added = _differing(otel_context.get_current(), self._base)
+            self._added = _differing(ambient.current(), self._base)
             self._give_back()
         except Exception as exc:
             self._failed(exc)
@@ -145,7 +144,7 @@ class _Steps:
             return
         hook = self._observer.hook
         try:
-            self._added = _differing(otel_context.get_current(), self._base)
+            self._added = _differing(ambient.current(), self._base)
             if exc is None or isinstance(exc, GeneratorExit):
                 what = self._value if self._is_manager else result
                 self._observer.leave(entered, hook.after, self._call, what, self.well)
@@ -163,7 +162,7 @@ class _Steps:
     def _give_back(self) -> None:
         theirs = self._theirs()
         self._given = Context({**self._base, **theirs}) if theirs else self._base
-        otel_context.attach(self._given)
+        ambient.attach(self._given)
 
     def _theirs(self) -> dict[str, Any]:
         return {k: v for k, v in self._added.items() if self._ours.get(k) is not v}

@@ -19,8 +19,8 @@ from gentrace import __version__
 from gentrace.core import names
 from gentrace.core.profile import Profile
 from gentrace.core.scrub import Scrubber
-from gentrace.runtime import ambient, notices, submission
-from gentrace.runtime.context import Run, recording, span_context
+from gentrace.runtime import ambient, notices, submission, visibility
+from gentrace.runtime.context import Run, leave, recording, span_context
 from gentrace.runtime.export.sampling import as_decided
 from gentrace.runtime.export.scrubbing import OWN_SCOPE
 from gentrace.runtime.open_spans import OpenSpans
@@ -169,7 +169,7 @@ class GatedTracer(trace.Tracer):
     """Starts a library's span where one belongs, else a span that records nothing.
 
     Args:
-        decide: may answer in the gate's place (a request's SERVER span); None leaves it to us.
+        decide: may answer in the gate's place; None leaves it to us.
     """
 
     def __init__(
@@ -191,9 +191,7 @@ class GatedTracer(trace.Tracer):
 
     def start_span(self, name: str, context: Any = None, *args: Any, **kwargs: Any) -> Span:
         try:
-            span = self._start(name, context, *args, **kwargs)
-            kept_apart = span is not trace.INVALID_SPAN and ambient.apart()
-            return ambient.Shadow(span) if kept_apart else span
+            return self._start(name, context, *args, **kwargs)
         except Exception as exc:
             notices.swallowed("start of a library's span", exc)
             return trace.INVALID_SPAN
@@ -206,9 +204,7 @@ class GatedTracer(trace.Tracer):
         scope = recording()
         if scope is None:
             return trace.INVALID_SPAN
-        if context is None or ambient.apart():
-            context = span_context(scope)
-        span = self.real().start_span(name, context, *args, **kwargs)
+        span = self.real().start_span(name, context or span_context(scope), *args, **kwargs)
         if scope.run is not None and scope.run.generation_id is not None:
             span.set_attribute(names.GENERATION_ID, scope.run.generation_id)
         submission.calls(span, kwargs)
@@ -233,5 +229,10 @@ class GatedTracer(trace.Tracer):
         if span is trace.INVALID_SPAN:
             yield span  # the current span stays what it is
             return
+        seen = ambient.current()
         with trace.use_span(span, end_on_exit, record_exception, set_status_on_exception):
-            yield span
+            token = ambient.attach(visibility.at_work_in(seen, span))
+            try:
+                yield span
+            finally:
+                leave(token)

@@ -187,6 +187,25 @@ def test_a_store_that_answers_late(
     says_so(spool, generation_id)
 
 
+def test_a_store_that_is_slow_begins_no_second_trace(
+    host: SmallHost, tmp_path: Path, anything_failed: Callable[[], bool]
+) -> None:
+    """No read is answered in the time that the host waits: whose run it is, is learnt later.
+
+    Two workers: a poll in the one puts back what the other has submitted.
+    """
+    spool = tmp_path / "spool"
+    with servers.redis(anything_failed) as store, delaying(store.port, 0.3) as late:
+        env = {"GENTRACE": "1", "GENTRACE_SPOOL": str(spool), "GENTRACE_REDIS_URL": late.url}
+        with host.running(env), host.running(env, api=None):
+            ids = host.submit_all([{"prompt": f"number {n} RETRYFILTER1"} for n in range(10)])
+            assert {g["status"] for g in host.wait_final(ids, 90)} == {"completed"}
+    found = reading.trace_ids(reading.spooled(spool))
+    assert {g: len(found[g]) for g in ids} == dict.fromkeys(ids, 1)
+    for generation_id in ids:
+        joined(spool, generation_id)
+
+
 def test_a_store_that_comes_back(
     host: SmallHost, tmp_path: Path, anything_failed: Callable[[], bool]
 ) -> None:

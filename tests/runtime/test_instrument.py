@@ -150,9 +150,7 @@ def test_applications(fresh: Fresh, order: str) -> None:
             stack = started.middleware_stack
             assert gentrace.instrument()
             assert asyncio.run(call(started)) == 200
-            assert started.middleware_stack is stack  # it runs on as it is, and is said
-            from gentrace.runtime import startup
-            assert "not traced" in startup.session().engine.libraries["fastapi"]
+            assert started.middleware_stack is stack  # it runs on as it is
         late = fastapi.FastAPI()
         assert asyncio.run(call(late)) == 200
         gentrace.uninstrument()

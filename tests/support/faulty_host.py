@@ -109,9 +109,14 @@ def work(host: Any) -> Generator[None]:
 
 
 async def a_library_span(host: Any) -> Any:
-    """A statement inside a run's work."""
+    """A request and a statement inside a run's work."""
+    import aiohttp
     from sqlalchemy import text
 
+    url = host.module("shared.config").settings.provider_base_url
+    with work(host):
+        async with aiohttp.ClientSession() as session, session.get(url):
+            pass
     engine = host.module("infrastructure.database.session").engine
     with work(host):
         try:

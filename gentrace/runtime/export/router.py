@@ -72,13 +72,10 @@ class Router(SpanProcessor):
         if self._place.where == HOST:
             self._after(spans)
 
-    def is_apart(self) -> bool:
-        """Whether the host's spans go another way than ours (runtime/ambient.py)."""
-        return self.place.apart or ambient.is_kept_by_another()
-
     def is_together(self) -> bool:
         """Whether the host's own spans go where ours go, and no other way."""
-        return self.place.where == HOST and not self.is_apart()
+        at = self.place
+        return at.where == HOST and not at.apart and not ambient.is_kept_by_another()
 
     # -- spans -----------------------------------------------------------------------------
     def on_start(self, span: Any, parent_context: Any = None) -> None:

@@ -70,6 +70,9 @@ class JobSpans:
                 job.run = await store.runs.current(generation_id, sent, until)
             if job.run is None and sent is None and declared is not None and declared.own:
                 job.run = await store.runs.look_again(generation_id, until)
+            unsure = sent is None and store.runs.is_unsure(generation_id)
+            if unsure:
+                return  # its run has a trace, which this process may learn before the job's end
             if job.run is None and declared is not None and (declared.own or sent is not None):
                 job.run = Run(generation_id, parent=sent, owned=True, adopted=sent is None)
                 context.remember(job.run)
@@ -130,6 +133,16 @@ class JobSpans:
         self._start_span(job, run, job.began_ns)
         if self._is_own(job):
             steps.job_started(self.engine, run, job.span, job.began_ns)
+
+    def _begin_late(self, job: Job, run: Run | None) -> None:
+        """Whose job it is was learnt while it ran: its span, as of its start."""
+        if run is None or run.parent is None or not self._is_own(job) or job.scope is None:
+            return
+        parent, job.run, job.began_ns = run.parent, run, job.scope.entered_ns
+        job.attempts = -1  # nobody counted
+        self._start_span(job, run, job.began_ns)
+        steps.job_started(self.engine, run, job.span, job.began_ns)
+        run.parent = parent  # what came in between may have moved on from there
 
     def _reveal(self, job: Job, run: Run) -> None:
         """It has done something: its span, as of its start, and those of what led there."""
@@ -201,6 +214,8 @@ class JobSpans:
             self.engine.liveness.ticked(job.cron, failed)
         if job.scope is not None:
             job.scope.close()
+        if job.run is None and job.scope is not None and job.generation_id is not None:
+            self._begin_late(job, context.find(job.generation_id))
         if job.finished and (job.carried or job.run is not None):
             jobs.drop(self.engine.store, job.job_id)
         if job.span is None and job.refused and job.run is not None:

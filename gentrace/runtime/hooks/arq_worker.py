@@ -78,7 +78,7 @@ class WorkerHooks:
         self.guarded(self.engine.store.use_pool, pool)
         job = Job(str(args[0] if args else kwargs.get("job_id")), instance)
         token = working.set(job)
-        fresh = ambient.attach(otel_context.Context(), otel_context.Context())
+        fresh = ambient.attach(otel_context.Context())
         try:
             return await wrapped(*args, **kwargs)
         finally:

@@ -82,6 +82,8 @@ class StatusChanges(BaseHook):
         """Whether the run's end has settled, and this is the generation's next."""
         if not run.ended_ns or change.new in self.rules.outcomes:
             return False
+        if self.engine.store.runs.is_unsure(change.generation_id):
+            return False  # another process may have put it back before its end had settled
         return change.at_ns > run.ended_ns + self.rules.ns(run.outcome)
 
     def _another(self, run: Run, change: StatusChange) -> Run:

@@ -68,10 +68,9 @@ class CreateHook(BaseHook):
             names.MODEL: self.text("model", call),
             names.USER_ID: self.text("user", call),
         }
-        if outer is None:
+        run = outer.run if outer is not None and outer.kind == "request" else None
+        if run is None and (outer is None or outer.kind == "request"):
             run = host_requests.take(self.engine.profile.trust_incoming, self.engine.together)
-        else:
-            run = outer.run if outer.kind == "request" else None
         if run is not None and not run.owned:
             span = self.tracing.start(names.CREATE_GENERATION, run, attributes=attributes)
         else:
@@ -195,7 +194,8 @@ def _ambient_links(outer: Scope | None) -> list[trace.Link]:
     current = ambient.current_span().get_span_context()
     if not current.is_valid:
         return []
-    in_request = outer.caller == "request" if outer else host_requests.at_work()
+    began_in = outer or context.inherited()
+    in_request = began_in.caller == "request" if began_in else host_requests.at_work()
     kind = names.LINK_REQUEST if in_request else names.LINK_CHAIN
     return [link(current, kind)]
 

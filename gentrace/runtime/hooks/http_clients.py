@@ -1,7 +1,8 @@
 """The provider's HTTP calls, through OpenTelemetry's instrumentations of httpx and its likes.
 
 These would put traceparent and baggage on requests to a paid provider: here no header is added,
-unless the profile lists the request's host in ``propagate_to``.
+unless the profile lists the request's host in ``propagate_to``. A client that the host instruments
+itself, or a request that it injects into, gets every header that it would get without us.
 
 Observed on: httpx 0.25 to 0.28, httpx2 2.0 and 2.16, requests 2.31 to 2.32, aiohttp 3.9 to 3.13.
 """
@@ -9,14 +10,20 @@ Observed on: httpx 0.25 to 0.28, httpx2 2.0 and 2.16, requests 2.31 to 2.32, aio
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
-from gentrace.runtime import ambient
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+from gentrace.runtime import context
 from gentrace.runtime.engine import Engine
+from gentrace.runtime.hooks import aiohttp_sessions
+from gentrace.runtime.hooks.client_spans import ASKING, ClientTracerProvider
 from gentrace.runtime.hooks.instrumentors import INSTRUMENTATIONS, once_complete, use
-from gentrace.runtime.tracing import GatedTracerProvider
 
 # The host's library -> its instrumentation's class
 LIBRARIES = {
@@ -25,8 +32,9 @@ LIBRARIES = {
     "requests": "RequestsInstrumentor",
     "aiohttp": "AioHttpClientInstrumentor",
 }
-# An instrumentation's module -> its own ``inject``, and the libraries for which ours stands there
-_sharing: dict[str, tuple[Any, set[str]]] = {}
+_HOP = otel_context.create_key("gentrace.requests")
+# An instrumentation's module -> what stood there before ours, and the libraries for which ours does
+_sharing: dict[str, tuple[dict[str, Any], set[str]]] = {}
 
 
 def install(engine: Engine, module: ModuleType) -> None:
@@ -45,40 +53,75 @@ def _instrument(engine: Engine, library: str) -> None:
         engine.libraries[library] = "its instrumentation knows no such library; it is too old"
         return
     instrumentor = getattr(instrumentation, LIBRARIES[library])()
+    ours = {"inject": _injecting(engine, instrumentation.inject)}
+    if library == "requests":
+        ours |= _of_requests(instrumentation.is_http_instrumentation_enabled)
+    if library == "aiohttp":
+        made = instrumentation.create_trace_config
+        ours["create_trace_config"] = aiohttp_sessions.making(engine, instrumentation, made)
     name = instrumentation.__name__
-    original, sharing = _sharing.setdefault(name, (instrumentation.inject, set()))
+    originals, sharing = _sharing.setdefault(
+        name, ({each: getattr(instrumentation, each) for each in ours}, set())
+    )
     if not sharing:
-        instrumentation.inject = _injecting(engine, original)
+        vars(instrumentation).update(ours)
     sharing.add(library)
 
     def restore() -> None:
         sharing.discard(library)
         if not sharing and _sharing.pop(name, None) is not None:
-            instrumentation.inject = original
+            vars(instrumentation).update(originals)
 
     used = False
     try:
-        used = use(engine, library, instrumentor, GatedTracerProvider(engine.tracing), restore)
+        used = use(engine, library, instrumentor, ClientTracerProvider(engine.tracing), restore)
     finally:
         if not used:
             restore()
 
 
-def _injecting(engine: Engine, original: Any) -> Any:
-    allowed = set(engine.profile.propagate_to)
-
+def _injecting(engine: Engine, original: Callable[..., None]) -> Callable[..., None]:
     def inject(*args: Any, **kwargs: Any) -> None:
-        if allowed and _host() in allowed:
-            original(*args, **kwargs)
+        asking: Any = otel_context.get_value(ASKING)
+        if asking is None or not asking.is_innermost():
+            original(*args, **kwargs)  # the host's own
+        elif (allowed := engine.profile.propagate_to) and _host(asking.span) in allowed:
+            original(*args, **{**kwargs, "context": trace.set_span_in_context(asking.span)})
 
     return inject
 
 
-def _host() -> str:
+def _host(span: Any) -> str:
     """The host of the request at work, from its client span."""
-    attributes: Any = getattr(ambient.current_span(), "attributes", None) or {}
+    attributes: Any = getattr(span, "attributes", None) or {}
     for name in ("server.address", "net.peer.name"):
         if attributes.get(name):
             return str(attributes[name])
     url = attributes.get("url.full") or attributes.get("http.url")
     return urlsplit(str(url)).hostname or "" if url else ""
+
+
+def _of_requests(is_enabled: Callable[[], bool]) -> dict[str, Callable[..., Any]]:
+    """What the instrumentation of requests is given, of which the module has one use only: ours.
+
+    It would switch off whatever the host has instrumented below it (urllib3), so that a redirect
+    makes no second span. Outside a generation it has nothing to do.
+    """
+
+    def is_http_instrumentation_enabled() -> bool:
+        if otel_context.get_value(_HOP) or context.recording() is None:
+            return False
+        return is_enabled()
+
+    @contextmanager
+    def suppress_http_instrumentation() -> Generator[None]:
+        token = otel_context.attach(otel_context.set_value(_HOP, True))
+        try:
+            yield
+        finally:
+            context.leave(token)
+
+    return {
+        "is_http_instrumentation_enabled": is_http_instrumentation_enabled,
+        "suppress_http_instrumentation": suppress_http_instrumentation,
+    }

@@ -13,10 +13,7 @@ import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
-from weakref import WeakSet
 
-from opentelemetry import context as otel_context
-from opentelemetry.instrumentation import utils as instrumentation_utils
 from opentelemetry.instrumentation.dependencies import DependencyConflictError
 from opentelemetry.metrics import NoOpMeterProvider
 
@@ -30,7 +27,6 @@ NO_CONTEXT = "not instrumented: another tracer keeps OpenTelemetry's context her
 INSTRUMENTATIONS = {
     library: f"opentelemetry.instrumentation.{name}"
     for library, name in {
-        "fastapi": "fastapi",
         "sqlalchemy": "sqlalchemy",
         "httpx": "httpx",
         "httpx2": "httpx",
@@ -133,48 +129,6 @@ def _step_back_later(
         return wrapped(*args, **kwargs)
 
     engine.replace(type(instrumentor), "instrument", instrument)
-
-
-def step_back_from_apps(engine: Engine, fastapi_instrumentor: Any) -> None:
-    """A host that instruments its application itself gets its own instrumentation."""
-    guard = engine.guard("instrumentors")
-    ours: WeakSet[Any] = WeakSet()
-
-    def instrument_app(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
-        app = args[0] if args else kwargs.get("app")
-        try:
-            if _ours(kwargs):
-                ours.add(app)
-            elif app in ours:
-                ours.discard(app)
-                unstarted = app.middleware_stack is None
-                fastapi_instrumentor.uninstrument_app(app)
-                if unstarted:
-                    app.middleware_stack = None
-        except Exception as exc:
-            guard.failed(exc)
-        return wrapped(*args, **kwargs)
-
-    engine.replace(fastapi_instrumentor, "instrument_app", instrument_app)
-
-
-def see_to_extract(engine: Engine) -> None:
-    """A propagator that gives nothing (``none``) or fails must not fail the request.
-
-    Source: ``_start_internal_or_server_span``, which attaches whatever ``extract`` returned and
-    stands around the host's application.
-    """
-    guard = engine.guard("propagators")
-
-    def extract(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
-        try:
-            found = wrapped(*args, **kwargs)
-        except Exception as exc:
-            guard.failed(exc)
-            found = None
-        return otel_context.get_current() if found is None else found
-
-    engine.replace(instrumentation_utils, "extract", extract)
 
 
 def _ours(options: dict[str, Any]) -> bool:

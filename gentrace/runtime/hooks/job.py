@@ -30,6 +30,8 @@ class JobHook(BaseHook):
         if working.get() is not None or generation_id is None:
             return None
         run = context.find(generation_id)
+        if run is None and self.engine.store.runs.is_unsure(generation_id):
+            return None  # it has a trace, which is not known yet
         if run is None:
             run = Run(generation_id, owned=True, adopted=True)
             context.remember(run)

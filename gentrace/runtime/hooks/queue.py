@@ -43,6 +43,7 @@ class Enqueue:
     started_ns: int
     observed: Observed | None = None
     reached: bool = False
+    over: bool = False
 
     def show(self) -> Observed:
         """Its span, started when first needed, as of the function's start."""
@@ -106,6 +107,7 @@ class EnqueueHook(BaseHook):
 
     def settle(self, state: Observed) -> None:
         context.leave(state.detail["reset"])
+        state.detail["enqueue"].over = True  # for tasks that were made within it and go on
         observed = state.detail["enqueue"].observed
         if observed is not None:
             super().settle(observed)
@@ -134,7 +136,7 @@ class ArqEnqueueHook(EnqueueHook):
         function = self._function(call)
         outer = enqueuing.get()
         generation_id = self._generation(call)
-        if outer is not None and outer.function == function:
+        if outer is not None and not outer.over and outer.function == function:
             outer.reached = True
             observed = outer.show()
             state = Observed(outer.run, observed.span)
@@ -197,7 +199,7 @@ class ArqEnqueueHook(EnqueueHook):
         if step is not None and state.run is not None and outcome == ENQUEUED:
             step = replace(step, at_ns=time.time_ns())
             job = working.get()
-            if job is not None and job.run is state.run:
+            if job is not None and job.run is state.run and job.finished is None:
                 job.again.append(step)  # told when the job is over and has said why
             else:
                 steps.enqueued(self.engine, state.run, step)

@@ -1,214 +1,185 @@
-"""The API's requests, through opentelemetry-instrumentation-fastapi.
+"""The API's requests: a scope for each, and a SERVER span for the routes that the profile names.
 
-The routes that the profile names get a SERVER span, the root of the generation's trace; an
-incoming traceparent becomes a link unless the profile trusts it. Other routes start no span; one
-that answers 5xx gets a late one. The ASGI send and receive spans are off.
+That span is the root of the generation's trace; an incoming traceparent becomes a link unless the
+profile trusts it. Other routes start no span; one that answers 5xx gets a late one. We stand
+around the application, which keeps its own middlewares, and are gone with the request.
 
-Observed on: fastapi 0.109 to 0.165, opentelemetry-instrumentation-fastapi 0.66b.
+Observed on: fastapi 0.109 to 0.165, starlette 0.35 to 1.10.
 """
 
 from __future__ import annotations
 
-import re
+import sys
 import time
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
-from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.metrics import NoOpMeterProvider
-from opentelemetry.trace import Span, SpanKind
 
-from gentrace.core import names
-from gentrace.runtime import ambient, context, copies, process
+from gentrace.runtime import context, process, visibility
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.flushing import flush_off_loop
-from gentrace.runtime.held_span import HeldSpan
-from gentrace.runtime.hooks import host_requests, unseen
-from gentrace.runtime.hooks.applications import Applications
-from gentrace.runtime.hooks.instrumentors import (
-    BY_HOST,
-    NO_CONTEXT,
-    once_complete,
-    see_to_extract,
-    step_back_from_apps,
-    use,
-)
-from gentrace.runtime.tracing import GatedTracer, GatedTracerProvider, link
+from gentrace.runtime.hooks import host_requests, server_spans
+from gentrace.runtime.hooks.instrumentors import BY_HOST
+from gentrace.runtime.hooks.routes import Named, Routes
+from gentrace.runtime.hooks.server_spans import ServerSpans
 
-_opened: ContextVar[list[Scope]] = ContextVar("gentrace.requests.opened")
-STARTED_BEFORE = "an application that had started before us is not traced"
-_STATUS_CODES = ("http.status_code", "http.response.status_code")
+Send = Callable[[Any], Any]
 
 
-class LateSpan(HeldSpan):
-    """Stands for the SERVER span of a route that is not traced: nothing, unless it answers 5xx."""
+class Request:
+    """One request, from its arrival to the end of all that the application does in it.
 
-    def __init__(self, tracer: GatedTracer, name: str, attributes: dict[str, Any]) -> None:
-        super().__init__(name, attributes)
-        self._tracer, self._start_ns = tracer, time.time_ns()
-        self.kind = SpanKind.SERVER
+    Attributes:
+        answered_ns: when the answer's last byte was sent.
+        status: the answer's, once it is known; of a route that is not named only from 500 on.
+        error: what the application was failing with when it answered.
+    """
 
-    def end(self, end_time: int | None = None) -> None:
-        if self._over:
-            return
-        self._over = True
-        code = next((self._attributes[n] for n in _STATUS_CODES if n in self._attributes), 0)
-        if not isinstance(code, int) or code < 500:
-            return
-        span = self._tracer.real().start_span(
-            self._name,
-            context=otel_context.Context(),
-            kind=SpanKind.SERVER,
-            attributes=self._attributes,
-            start_time=self._start_ns,
+    named: Named | None = None
+    span: trace.Span | None = None
+    token: Any = None
+    status = answered_ns = 0
+    error: BaseException | None = None
+    _baggage: Mapping[str, object] | None = None
+
+    def __init__(self, app: Any, asgi: Mapping[str, Any], named: Named | None) -> None:
+        self.app, self.asgi, self.headers = app, asgi, asgi.get("headers")
+        self.scope = Scope("request", None, "request", opened_by=self)
+        if named is not None:
+            self.named = named
+
+    def baggage(self) -> Mapping[str, object]:
+        """The baggage in its headers: jobs take it along, the host's own context is left alone."""
+        if self._baggage is None:
+            self._baggage = server_spans.baggage_in(self.asgi)
+        return self._baggage
+
+    def close(self) -> None:
+        """Tasks that outlive it keep hold of this, and of nothing more."""
+        self.scope.close()
+        del self.scope  # it holds this: nothing is left for the garbage collector
+        self.app = self.span = self.token = self.error = None
+        self.asgi, self.headers = {}, None
+
+    def is_seen_in(self, asgi: Mapping[str, Any]) -> bool:
+        """Whether that is this request, on its way to an application mounted in another."""
+        return asgi is self.asgi or (
+            self.headers is not None and asgi.get("headers") is self.headers
         )
-        span.set_status(trace.Status(trace.StatusCode.ERROR))
-        span.end(end_time)
-
-    def get_span_context(self) -> trace.SpanContext:
-        return trace.INVALID_SPAN_CONTEXT
-
-    def record_exception(
-        self,
-        exception: BaseException,
-        attributes: Any = None,
-        timestamp: int | None = None,
-        escaped: bool = False,
-    ) -> None:
-        self._attributes.setdefault(names.ERROR_TYPE, type(exception).__qualname__)
 
 
 class Requests:
-    """Decides about SERVER spans and opens the request's scope."""
+    """Decides about SERVER spans and keeps each request's scope."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.guard = engine.guard("requests")
-        self.provider = GatedTracerProvider(engine.tracing, self.decide)
-        self.options: dict[str, Any] = {
-            "exclude_spans": ["receive", "send"],
-            "server_request_hook": self.entered,
-        }
-        self._routes = {
-            (r.method.upper(), _plain(r.path.rstrip("/"))) for r in engine.profile.routes
-        }
-        self._named_in_path = [_pattern(path) for _, path in self._routes if path.count("{") == 1]
+        self.routes, self.spans = Routes(engine.profile.routes), ServerSpans(engine)
 
-    def see_to(self, app: Any) -> None:
-        """An application made of a FastAPI that was imported before us is instrumented late."""
-        if getattr(app, "_is_instrumented_by_opentelemetry", False):
-            return
-        if self.engine.libraries.get("fastapi") in (BY_HOST, NO_CONTEXT):
-            return
-        if app.middleware_stack is not None:  # its middlewares would be made anew
-            self.engine.libraries["fastapi"] = STARTED_BEFORE
-            return
-        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
-
-        FastAPIInstrumentor.instrument_app(
-            app,
-            tracer_provider=self.provider,
-            meter_provider=NoOpMeterProvider(),
-            **self.options,
-        )
-
-    def decide(
-        self,
-        tracer: GatedTracer,
-        name: str,
-        parent: Any = None,
-        kind: SpanKind = SpanKind.INTERNAL,
-        attributes: Any = None,
-        links: Any = None,
-        start_time: int | None = None,
-        *_more: Any,
-        **_options: Any,
-    ) -> Span | None:
-        """The SERVER span of a request, or a late one; None for what is no request's span."""
-        if not self.engine.active:
-            return trace.INVALID_SPAN  # an application that outlived our hooks
-        given: dict[str, Any] = dict(attributes or {})
-        method = given.get("http.request.method") or given.get("http.method")
-        if method is None and not given.get("http.route") and not given.get("http.scheme"):
+    # -- as it arrives ---------------------------------------------------------------------
+    def received(self, app: Any, asgi: Mapping[str, Any]) -> Request | None:
+        """A request or a websocket; None for one that an outer application has received."""
+        around = context.current()
+        outer: Request | None = around.opened_by if around is not None else None
+        if outer is not None and outer.is_seen_in(asgi):
             return None
-        if context.recording() is not None:
-            # an application mounted in another: one SERVER span
-            return trace.NonRecordingSpan(ambient.current_span().get_span_context())
-        if not self._named(str(method).upper(), given):
-            return LateSpan(tracer, name, given)
-        incoming = trace.get_current_span(parent).get_span_context()
-        if self.engine.together() and host_requests.at_work():
-            return trace.NonRecordingSpan(incoming)  # the host's own is the generation's root
-        trusted = self.engine.profile.trust_incoming and incoming.is_valid
-        trusted = trusted and (incoming.is_remote or not ambient.apart())
-        return tracer.real().start_span(
-            name,
-            context=parent if trusted else otel_context.Context(),
-            kind=SpanKind.SERVER,
-            attributes=given,
-            links=[link(incoming, names.LINK_INCOMING)]
-            if incoming.is_valid and not trusted
-            else None,
-            start_time=start_time,
-        )
+        named = self.routes.match(asgi) if asgi["type"] == "http" else None
+        return Request(app, asgi, named)
 
-    def _named(self, method: str, attributes: dict[str, Any]) -> bool:
-        route = attributes.get("http.route")
-        if isinstance(route, str) and (method, _plain(route.rstrip("/"))) in self._routes:
+    def enter(self, request: Request) -> None:
+        """Open its scope, and start its span where it gets one."""
+        if request.named is not None and not self._is_hosts(request.app):
+            request.span = self.spans.start(request.app, request.asgi, request.named)
+        if request.span is not None and request.span.get_span_context().is_valid:
+            own = request.span.get_span_context()
+            run = Run(server_span=request.span, parent=own, began_ns=time.time_ns())
+            if request.named is not None and len(request.named.found) == 1:
+                run.asked_of = request.named.found[0]  # other processes may have ended its run
+                self.engine.store.runs.prefetch(run.asked_of, fresh=True)
+            request.scope.run = run
+            request.baggage()  # what it makes may outlive it
+        request.token = context.enter_request(request.scope, request.span)
+
+    def _is_hosts(self, app: Any) -> bool:
+        """Whether the host makes the request's span itself, in the provider that ours go to."""
+        if not visibility.is_shared():
+            return False
+        if host_requests.at_work() or _is_instrumented(app):
+            self.engine.libraries["fastapi"] = BY_HOST
             return True
-        path = attributes.get("url.path") or attributes.get("http.target")
-        return isinstance(path, str) and (method, path.partition("?")[0]) in self._routes
+        return False
 
-    def entered(self, span: Span, asgi: Any) -> None:
-        """The request is about to reach the host: open its scope (left with the request)."""
-        if self.guard.off:
-            return
+    # -- as it is answered -----------------------------------------------------------------
+    def watched(self, request: Request, send: Send) -> Send:
+        """The host's ``send``, which also tells us what the answer is."""
+        if request.named is not None:
+            return self._noting(request, send)
+
+        def sending(message: Any) -> Any:
+            if message["type"] == "http.response.start" and message["status"] >= 500:
+                request.status, request.error = message["status"], sys.exception()
+            return send(message)
+
+        return sending
+
+    def _noting(self, request: Request, send: Send) -> Send:
+        async def sending(message: Any) -> None:
+            kind = message["type"]
+            if kind == "http.response.start":
+                request.status = message["status"]
+                request.error = sys.exception() if request.status >= 500 else None
+            await send(message)
+            if kind in ("http.response.body", "http.response.trailers"):
+                request.answered_ns = time.time_ns()
+
+        return sending
+
+    # -- when it is over -------------------------------------------------------------------
+    def over(self, request: Request, error: BaseException | None) -> None:
+        """Close its scope, and end its span as of the answer's last byte."""
+        if request.token is not None:
+            context.leave(request.token)
         try:
-            self._enter(span, asgi)
-            self.guard.passed()
-        except Exception as exc:
-            self.guard.failed(exc)
+            self._conclude(request, error)
+        finally:
+            request.close()
 
-    def _enter(self, span: Span, asgi: Any) -> None:
-        if context.current() is not None:
-            return  # an application mounted in another
-        span = ambient.real(span)
-        if isinstance(span, trace.NonRecordingSpan):
-            return  # its root is the host's span, which the creation takes
-        own = span.get_span_context()
-        run: Run | None = None
-        if not isinstance(span, LateSpan) and own.is_valid:
-            run = Run(server_span=span, parent=own, began_ns=time.time_ns())
-            run.asked_of = self._look_up(str(asgi.get("path", "")))
-        scope = Scope("request", run, "request")
-        _opened.get().append(scope)
-        if not ambient.apart():
-            context.enter(scope)  # the instrumentation has made the span current
+    def _conclude(self, request: Request, error: BaseException | None) -> None:
+        span, run = request.span, request.scope.run
+        if span is None:
+            if request.status >= 500 and not self._is_hosts(request.app):
+                at = request.app, request.asgi, request.scope.entered_ns
+                self.spans.late(*at, request.status, request.error)
             return
-        recorded = run.server_span if run is not None else None
-        context.enter(scope, recorded, otel_context.Context(), theirs=unseen.outside.get(None))
-
-    def _look_up(self, path: str) -> str:
-        """The generation that the path names, if any: other processes may have ended its run."""
-        for pattern in self._named_in_path:
-            found = pattern.fullmatch(path)
-            if found is not None:
-                self.engine.store.runs.prefetch(found[1], fresh=True)
-                return found[1]
-        return ""
-
-
-def _plain(route: str) -> str:
-    """A route without the types of its parameters: ``{order_id:int}`` is ``{order_id}``."""
-    return re.sub(r"\{(\w+):\w+\}", r"{\1}", route)
+        if request.status:
+            server_spans.answered(span, request.status)
+        failure = error or request.error
+        if failure is not None:
+            server_spans.failed(span, failure)
+        # it waits for the id where a creation goes on without its request
+        waits = run if run is not None and run.owned else None
+        self.engine.tracing.end(span, waits, request.answered_ns or None)
+        if run is not None and not run.owned:
+            run.abandon()
 
 
-def _pattern(route: str) -> re.Pattern[str]:
-    before, _, after = route.partition("{")
-    return re.compile(f"{re.escape(before)}([^/]+){re.escape(after.partition('}')[2])}/?")
+def _is_instrumented(app: Any) -> bool:
+    """Whether the application makes SERVER spans: by OpenTelemetry's middleware, or FastAPI's own.
+
+    Source: ``FastAPI._native_telemetry``, fastapi 0.165; ``FastAPIInstrumentor``, 0.66b.
+    """
+    own: Any = getattr(getattr(app, "_native_telemetry", None), "config", None) or {}
+    if own.get("tracing") or getattr(app, "_is_instrumented_by_opentelemetry", False):
+        return True
+    asgi: Any = sys.modules.get("opentelemetry.instrumentation.asgi")
+    theirs = getattr(asgi, "OpenTelemetryMiddleware", None)
+    return theirs is not None and any(
+        isinstance(middleware.cls, type) and issubclass(middleware.cls, theirs)
+        for middleware in getattr(app, "user_middleware", ())
+    )
 
 
 def _flushing(engine: Engine, scope: Any, receive: Any, send: Any) -> tuple[Any, ...]:
@@ -228,60 +199,64 @@ def _flushing(engine: Engine, scope: Any, receive: Any, send: Any) -> tuple[Any,
     return scope, receive, sending
 
 
-async def _closing(request: Any) -> None:
-    """The request, whose scope is closed when it is over, whatever became of its span."""
-    opened: list[Scope] = []
-    tokens = _opened.set(opened), ambient.keep()
+async def _served(requests: Requests, request: Request, answer: Any) -> None:
+    """The request, in its scope, whatever it inherited."""
     try:
-        await request
+        requests.enter(request)
+    except Exception as exc:
+        requests.guard.failed(exc)
+    error: BaseException | None = None
+    try:
+        await answer
+    except BaseException as exc:
+        error = exc
+        raise
     finally:
-        context.leave(tokens)
-        for scope in opened:
-            scope.close()
-            if scope.run is not None and scope.run.generation_id is None:
-                scope.run.abandon()
+        try:
+            requests.over(request, error)
+        except Exception as exc:
+            requests.guard.failed(exc)
+        error = None  # it holds this frame
+
+
+async def _apart(life: Any) -> None:
+    """A lifespan, in no scope: what it starts goes on for as long as the process."""
+    token = context.enter_nothing()
+    try:
+        await life
+    finally:
+        if token is not None:
+            context.leave(token)
 
 
 def install(engine: Engine, module: ModuleType) -> None:
-    """Give FastAPI its instrumentation, with our provider."""
+    """Stand around FastAPI's applications, those that have started as well."""
     requests = Requests(engine)
-    owner = module.applications.FastAPI
 
     def call(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
         if requests.guard.off or len(args) != 3:
             return wrapped(*args, **kwargs)
+        request: Request | None = None
+        lives = False
         try:
-            engine.process.become(process.API)
-            requests.see_to(instance)
-            if args[0].get("type") == "lifespan":
+            if not engine.process.role:
+                engine.process.become(process.API)
+            asgi = args[0]
+            lives = asgi["type"] == "lifespan"
+            if lives:
                 args = _flushing(engine, *args)
             else:
-                engine.process.loaded.set()
+                if not engine.process.loaded.is_set():
+                    engine.process.loaded.set()
+                request = requests.received(instance, asgi)
+                if request is not None:
+                    args = (asgi, args[1], requests.watched(request, args[2]))
+            requests.guard.passed()
         except Exception as exc:
             requests.guard.failed(exc)
-        request = wrapped(*args, **kwargs)
-        return request if args[0].get("type") == "lifespan" else _closing(request)
+        answer = wrapped(*args, **kwargs)
+        if request is not None:
+            return _served(requests, request, answer)
+        return _apart(answer) if lives else answer
 
-    engine.replace(owner, "__call__", call)
-    once_complete(engine, "fastapi", lambda: _instrument(engine, module, requests))
-
-
-def _instrument(engine: Engine, module: ModuleType, requests: Requests) -> None:
-    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
-
-    unseen.tell_apart(engine, requests.guard)
-    step_back_from_apps(engine, FastAPIInstrumentor)
-    see_to_extract(engine)
-    apps = Applications()
-    used = use(
-        engine,
-        "fastapi",
-        FastAPIInstrumentor(),
-        requests.provider,
-        apps.give_back,
-        **requests.options,
-    )
-    if used:
-        names = {id(module.FastAPI): module.applications.FastAPI}
-        engine.undo.append(lambda: copies.give_back(names, engine.profile.packages))
-        engine.undo.append(apps.note)  # what is appended last is undone first
+    engine.replace(module.applications.FastAPI, "__call__", call)

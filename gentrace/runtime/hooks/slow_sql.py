@@ -14,7 +14,6 @@ from opentelemetry import trace
 from opentelemetry.trace import Span, Status, StatusCode
 
 from gentrace.core import names
-from gentrace.runtime import ambient
 from gentrace.runtime.context import recording, span_context
 from gentrace.runtime.held_span import HeldSpan
 from gentrace.runtime.tracing import GatedTracer
@@ -95,9 +94,7 @@ def decide(
             names.GENERATION_ID: scope.run.generation_id,
         }
         given["attributes"] = attributes
-    if context is None or ambient.apart():
-        context = span_context(scope)
-    return Statement(tracer, name, context, given)
+    return Statement(tracer, name, context or span_context(scope), given)
 
 
 def _is_error(status: tuple[Any, str | None] | None) -> bool:

@@ -14,15 +14,15 @@ from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from opentelemetry import trace
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from gentrace import __version__
 from gentrace.core import names, sql_text
-from gentrace.runtime import ambient, context
+from gentrace.runtime import ambient, context, visibility
 from gentrace.runtime.engine import Engine
-from gentrace.runtime.tracing import GatedTracerProvider, type_name
+from gentrace.runtime.telling import type_name
+from gentrace.runtime.tracing import GatedTracerProvider
 from gentrace.runtime.wrapping import replace
 
 SCOPE = "gentrace.sqlalchemy"
@@ -155,8 +155,7 @@ class SqlSpans:
                 span = self._tracer.start_span(
                     names.SQL_CONNECT, kind=SpanKind.CLIENT, attributes=attributes
                 )
-                within = trace.set_span_in_context(ambient.real(span), ambient.current())
-                token = ambient.attach(within)
+                token = ambient.attach(visibility.at_work_in(ambient.current(), span))
         except Exception as exc:
             self._guard.failed(exc)
         if token is None or span is None:

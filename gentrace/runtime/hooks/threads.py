@@ -16,9 +16,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from opentelemetry import context as otel_context
-
-from gentrace.runtime import context
+from gentrace.runtime import ambient, context
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.hooks.instrumentors import BY_HOST
 
@@ -40,7 +38,7 @@ class ThreadHooks:
                 if not _brings_its_own(args[0]) and not _done_by_host():
                     args = (_carrying(args[0]), *args[1:])
                     # it may start a thread now, which outlives this
-                    token = otel_context.attach(context.outside())
+                    token = ambient.attach(context.outside())
                 self.guard.passed()
             except Exception as exc:
                 self.guard.failed(exc)
@@ -71,10 +69,10 @@ class ThreadHooks:
 
 def _carrying(function: Any) -> Callable[..., Any]:
     """The function, in the context of whoever gives it away."""
-    given = otel_context.get_current()
+    given = ambient.current()
 
     def carried(*args: Any, **kwargs: Any) -> Any:
-        token = otel_context.attach(given)
+        token = ambient.attach(given)
         try:
             return function(*args, **kwargs)
         finally:

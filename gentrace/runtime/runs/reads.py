@@ -33,10 +33,19 @@ class RunReads:
         self._key, self._thread, self._source = key, thread, source
         self._asked: dict[str, float] = {}
         self._fetching: set[str] = set()
+        self._unanswered: set[str] = set()
 
     def after_fork(self) -> None:
         """In a forked child: nothing is on its way."""
         self._fetching.clear()
+        self._unanswered.clear()
+
+    def is_unsure(self, generation_id: str) -> bool:
+        """Whether a Redis that may know that generation's run has not said so yet.
+
+        Nobody begins another trace for it then: the answer comes late, and is kept.
+        """
+        return generation_id in self._unanswered
 
     async def resolve(self, kind: str, value: str, until: float = 0.0) -> Run | None:
         """The run of the generation that an id of another kind stands for."""
@@ -69,7 +78,7 @@ class RunReads:
         if asked is not None:
             self.prefetch(generation_id)
             return None
-        return await self.ask(lambda client: self._read(client, generation_id), until=until)
+        return await self.look_again(generation_id, until)
 
     def prefetch(self, generation_id: str, *, fresh: bool = False) -> None:
         """Read a run in the background, for whoever asks for it next.
@@ -86,6 +95,7 @@ class RunReads:
             self._fetching.discard(generation_id)
             if client is not None:
                 self.remember(self._read(client, generation_id))
+                self._unanswered.discard(generation_id)
 
         self._fetching.add(generation_id)
         self._thread.ask(fetch)
@@ -104,7 +114,18 @@ class RunReads:
 
     async def look_again(self, generation_id: str, until: float = 0.0) -> Run | None:
         """One more read, before a generation is taken for one that nobody has traced."""
-        return await self.ask(lambda client: self._read(client, generation_id), until=until)
+        if self._source() is None:
+            return None
+        if len(self._unanswered) > MAX_WAITING:
+            self._unanswered.clear()
+        self._unanswered.add(generation_id)
+
+        def reading(client: Any) -> Run | None:
+            run = self._read(client, generation_id)
+            self._unanswered.discard(generation_id)
+            return run
+
+        return await self.ask(reading, until=until)
 
     async def find_by_trace(self, trace_id: int, until: float = 0.0) -> Run | None:
         """The run whose trace that is, as :meth:`find`."""
@@ -137,13 +158,17 @@ class RunReads:
         answer: Future[Run | None] = Future()
 
         def answering(client: Any) -> None:
-            if not answer.set_running_or_notify_cancel():
-                return  # too late: nobody waits for it any more
+            waited_for = answer.set_running_or_notify_cancel()
             try:
-                answer.set_result(read(client) if client is not None else None)
+                run = read(client) if client is not None else None
             except Exception:
-                answer.set_result(None)
+                if waited_for:
+                    answer.set_result(None)
                 raise
+            if not fresh:
+                run = self.remember(run)  # also where nobody waits any more
+            if waited_for:
+                answer.set_result(run)
 
         self._thread.ask(answering, first=True)
         waited = asyncio.wrap_future(answer)
@@ -153,7 +178,7 @@ class RunReads:
             run = waited.result() if done else None
         finally:
             waited.cancel()  # nobody waits for it any more; its loop may be closed by then
-        return run if fresh else self.remember(run)
+        return run
 
     @staticmethod
     def remember(run: Run | None) -> Run | None:

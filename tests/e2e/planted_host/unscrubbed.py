@@ -11,7 +11,10 @@ from gentrace.core.scrub import Scrubber
 
 def as_it_is(_self: Any, *texts: Any) -> Any:
     """Of a name and a value what would have been scrubbed, without the prompts behind them."""
-    return texts[-1] if not isinstance(texts[-1], tuple) or len(texts) < 3 else texts[-2]
+    given = list(texts)
+    if len(given) > 2 and isinstance(given[-1], tuple):
+        given.pop()
+    return given[-1]
 
 
 def the_text(_self: Any, text: str, *_prompts: Any) -> str:

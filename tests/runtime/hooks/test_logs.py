@@ -178,7 +178,7 @@ def test_records_of_a_run_have_its_ids(world: World, kept: Records) -> None:
 def test_the_innermost_span_is_the_one(world: World, kept: Records) -> None:
     with world.work() as outer:
         tracer = world.engine.tracing.tracer
-        with tracer.start_as_current_span("inner") as inner:
+        with tracer.start_as_current_span("inner", context.span_context()) as inner:
             shop.info("hello")
         inner_id = format_span_id(inner.get_span_context().span_id)
     assert (kept.last["trace_id"], kept.last["span_id"]) == (outer["trace_id"], inner_id)
