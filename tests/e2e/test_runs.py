@@ -6,6 +6,7 @@ One day of the host serves most tests; what the run spans say is held against wh
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -28,10 +29,11 @@ from gentrace.runtime.runs.spans import WAITS
 from gentrace.sources import open_source
 from tests.e2e import reading, run_reading
 from tests.e2e.run_reading import RunSpan, Seen, links_of
+from tests.e2e.test_killed import SHORTENED
 from tests.support.lasting import stretch
 from tests.support.otlp_receiver import Span
 from tests.support.programs import BIN, run
-from tests.support.small_host import FINAL, SmallHost, small_host
+from tests.support.small_host import FINAL, FOLDER, SmallHost, small_host
 from tests.support.waiting import PATIENCE_S
 
 POLL_S, RENDER_S, SLOW_RENDER_S, GRACE_S, WAIT_S = 1, 0.4, 1.5, 2.0, 1
@@ -46,6 +48,9 @@ HOST = {
     "ACCOUNT_WAIT_S": str(WAIT_S),
     "AUTO_RETRY_MAX_ATTEMPTS": "1",
     "REQUEUE_AFTER_S": str(REQUEUE_AFTER_S),
+    # a busy machine is no missing store
+    "GENTRACE_TEST_TIMES": "gentrace.runtime.runs.reads:READ_TIMEOUT_S=5",
+    "PYTHONPATH": os.pathsep.join([str(SHORTENED), str(FOLDER)]),
 }
 CLOSE_S = 0.05
 CLOCK_S = 0.002  # the trigger has milliseconds
