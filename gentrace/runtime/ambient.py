@@ -1,8 +1,9 @@
 """Where the context of our own work is kept, and the span that is at work in it.
 
-Usually that is OpenTelemetry's context. Where another tracer has put a keeper of its own in that
-one's place (ddtrace's knows spans alone, and undoes nothing), it is a variable of ours. What the
-host sees of a span of ours is runtime/visibility.py's matter.
+It is OpenTelemetry's context, and beside it a variable of ours. A host's own middleware may begin
+with an empty context (``extract`` gives one), and another tracer may have put a keeper of contexts
+in OpenTelemetry's place that forgets what it does not know (ddtrace's knows spans alone, and undoes
+nothing). What the host sees of a span of ours is runtime/visibility.py's matter.
 
 Source: ``opentelemetry.context._RUNTIME_CONTEXT``, opentelemetry-api 1.20 to 1.45;
 ``DDRuntimeContext``, ddtrace 4.16.
@@ -20,6 +21,8 @@ from opentelemetry.trace import Span
 
 from gentrace.runtime import visibility
 
+_OURS = "gentrace."
+"""What the keys of ours begin with in a context."""
 _ours: ContextVar[Context | None] = ContextVar("gentrace.ambient", default=None)
 
 
@@ -30,9 +33,19 @@ def is_kept_by_another() -> bool:
 
 
 def current() -> Context:
-    """The context of our own work here; the host's where there is none."""
-    ours = _ours.get()
-    return otel_context.get_current() if ours is None else ours
+    """The context of our own work here: the host's, with what is ours in it."""
+    return at(mark())
+
+
+def at(marked: Any) -> Context:
+    """The context that was :func:`current` where :func:`mark` was called."""
+    ours, theirs = marked
+    if ours is None or ours is theirs:
+        return theirs
+    if is_kept_by_another():
+        return ours
+    known = {key: value for key, value in ours.items() if key.startswith(_OURS)}
+    return theirs if known.keys() <= theirs.keys() else Context({**theirs, **known})
 
 
 def current_span() -> Span:
@@ -41,10 +54,10 @@ def current_span() -> Span:
 
 
 def attach(context: Context) -> Any:
-    """Make it our context; the token goes to :func:`detach`."""
-    if _ours.get() is None and not is_kept_by_another():
-        return otel_context.attach(context)
-    return _ours.set(context)
+    """Make it our context, and OpenTelemetry's; the token goes to :func:`detach`."""
+    if is_kept_by_another():
+        return (_ours.set(context),)
+    return _ours.set(context), otel_context.attach(context)
 
 
 def detach(token: Any) -> None:
@@ -52,21 +65,21 @@ def detach(token: Any) -> None:
 
     A token of another context (a coroutine's that is closed from elsewhere) is let be.
     """
-    try:
-        token.var.reset(token)
-    except (ValueError, RuntimeError):
-        return
+    for each in reversed(token) if isinstance(token, tuple) else (token,):
+        try:
+            each.var.reset(each)
+        except (ValueError, RuntimeError):
+            continue
 
 
 def mark() -> Any:
     """Where we are, for :func:`restore`."""
-    ours = _ours.get()
-    return ours, None if ours is not None else otel_context.get_current()
+    return _ours.get(), otel_context.get_current()
 
 
 def restore(marked: Any) -> None:
     """Go back there, wherever we had got to."""
     ours, theirs = marked
     _ours.set(ours)
-    if theirs is not None and not is_kept_by_another():
+    if not is_kept_by_another():
         otel_context.attach(theirs)

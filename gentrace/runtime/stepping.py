@@ -87,7 +87,7 @@ class _Steps:
     def go_on(self, entered: Any) -> None:
         """The call is observed, and what it gave is not gone through yet."""
         try:
-            self._entered, self._base = entered, entered[1]
+            self._entered, self._base = entered, ambient.at(entered[1])
             self._ours = _differing(ambient.current(), self._base)
             self.go_out(None)
         except Exception as exc:

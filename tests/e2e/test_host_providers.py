@@ -136,7 +136,7 @@ def check_one_trace(spans: list[Span], root: str) -> None:
     [
         ("elsewhere", {}, reading.SERVER_SPAN),
         ("ddtrace", DATADOG, reading.SERVER_SPAN),
-        ("ddtrace_auto", AUTO, "create_generation"),
+        ("ddtrace_auto", AUTO, reading.SERVER_SPAN),
         ("logfire", {}, reading.SERVER_SPAN),
     ],
 )

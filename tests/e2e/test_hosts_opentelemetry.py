@@ -25,7 +25,7 @@ INSTRUMENT = str(BIN / "opentelemetry-instrument")
 SET_UPS = ("clients", "before", "after", "added", "wrapped", "instrument")
 """Its clients alone · FastAPIInstrumentor before its app and after it · OpenTelemetry's middleware
 added to the app and wrapped around it · opentelemetry-instrument."""
-OURS = frozenset({"gentrace", "opentelemetry.instrumentation.sqlalchemy"})
+OURS = frozenset({"gentrace", "gentrace.sqlalchemy"})
 CALLER = "c0ffee{:026x}", "{:016x}"
 GENTRACE = "gentrace's"
 MARKS = re.compile(r"traceparent|tracestate|baggage")
@@ -66,8 +66,15 @@ def ask(host: SmallHost) -> list[tuple[int, tuple[str, ...]]]:
     return answers
 
 
-def see(set_up: str, *, gentrace: bool, late: bool, host: SmallHost, file: Path) -> Seen:
-    """The API in that set-up, asked; what its provider had when it was stopped."""
+def see(
+    set_up: str, *, gentrace: bool, place: str, late: bool, host: SmallHost, file: Path
+) -> Seen:
+    """The API in that set-up, asked; what its provider had when it was stopped.
+
+    Args:
+        place: where our spans go.
+        late: the host sets its provider up once gentrace has made spans.
+    """
     with downstream() as service:
         env = {
             "OTEL_HOST": set_up,
@@ -75,6 +82,7 @@ def see(set_up: str, *, gentrace: bool, late: bool, host: SmallHost, file: Path)
             "OTEL_HOST_LATE": "1" if late else "0",
             "DOWNSTREAM": service.url,
             "GENTRACE": "1" if gentrace else "0",
+            "GENTRACE_PROVIDER": place,
             "OTEL_TRACES_EXPORTER": "console",
             "OTEL_METRICS_EXPORTER": "none",
             "OTEL_LOGS_EXPORTER": "none",
@@ -150,7 +158,7 @@ def host(anything_failed: Callable[[], bool]) -> Generator[SmallHost]:
 @pytest.mark.parametrize("set_up", SET_UPS)
 def test_in_the_hosts_provider(set_up: str, host: SmallHost, tmp_path: Path) -> None:
     seen, plain = (
-        see(set_up, gentrace=on, late=False, host=host, file=tmp_path / f"{on}.jsonl")
+        see(set_up, gentrace=on, place="host", late=False, host=host, file=tmp_path / f"{on}.jsonl")
         for on in (True, False)
     )
     assert any(MARKS.search(name) for _, names, _ in plain.headers for name in names)
@@ -159,10 +167,10 @@ def test_in_the_hosts_provider(set_up: str, host: SmallHost, tmp_path: Path) -> 
     assert outside(seen) == outside(plain)
 
     def ours(span: Span) -> bool:
-        if set_up == "instrument":
-            return span["scope"] == "gentrace"
-        if span["scope"] in OURS or set_up not in ("clients", "added", "wrapped"):
+        if span["scope"] in OURS or set_up == "instrument":
             return span["scope"] in OURS
+        if set_up in ("before", "after"):  # httpx is the host's there, whoever calls
+            return _is_plain(span, seen.spans) and not span["scope"].endswith(".httpx")
         is_server = span["scope"].endswith(".fastapi")
         return is_server or _is_plain(span, seen.spans)
 
@@ -173,10 +181,15 @@ def test_in_the_hosts_provider(set_up: str, host: SmallHost, tmp_path: Path) -> 
     assert {names[span["parent_span_id"]] for span in creating} == {"create_generation"}
 
 
-@pytest.mark.parametrize("set_up", ["before", "added", "wrapped"])
-def test_beside_the_hosts_provider(set_up: str, host: SmallHost, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("set_up", "late"),
+    [("before", True), ("added", True), ("wrapped", True), ("added", False), ("wrapped", False)],
+)
+def test_beside_the_hosts_provider(
+    set_up: str, late: bool, host: SmallHost, tmp_path: Path
+) -> None:
     seen, plain = (
-        see(set_up, gentrace=on, late=True, host=host, file=tmp_path / f"{on}.jsonl")
+        see(set_up, gentrace=on, place="own", late=late, host=host, file=tmp_path / f"{on}.jsonl")
         for on in (True, False)
     )
     assert seen.answers == plain.answers

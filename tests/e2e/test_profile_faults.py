@@ -57,7 +57,7 @@ def test_a_mistake_is_left_out(host: SmallHost, tmp_path: Path, name: str) -> No
 
 UNUSABLE: dict[str, tuple[str | bytes | None, str]] = {
     "no file": (None, "cannot be read: No such file or directory"),
-    "a folder": ("folder", "cannot be read: Is a directory"),
+    "a folder": ("folder", "cannot be read: is a directory"),
     "not UTF-8": (b'name = "\xff"\n', "cannot be read: not UTF-8 text"),
     "not TOML": ("name = [", "not valid TOML"),
     "empty": ("", "missing 'name', 'packages', 'targets'"),

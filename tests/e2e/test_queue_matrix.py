@@ -50,6 +50,7 @@ NEVER_RUN = {*LOST, "aborted early", "tried too often", "not found"}
 TWICE = {"retry", "run again", "max tries"}
 NO_ERROR = {"succeeded", "retry", "aborted"}
 FUNCTIONS = {
+    "failing": "queue_host.jobs:process_generation",  # where it failed
     "by path": "by_path",
     "timeout": "time_out",
     "max tries": "give_up",

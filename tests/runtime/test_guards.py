@@ -44,7 +44,6 @@ ELSEWHERE = {
     "hooks/threads.py:ThreadHooks.submit": "tests/runtime/hooks/test_threads.py",
     "hooks/instrumentors.py:once_complete.later": "tests/e2e/test_opentelemetry_instrument.py",
     "hooks/logs_loguru.py:install.emit": "tests/runtime/hooks/test_logs_loguru.py",
-    "hooks/unseen.py:tell_apart.made": "tests/runtime/hooks/test_unseen.py",
     "otel_instrumentor.py:GentraceInstrumentor._instrument": (
         "tests/e2e/test_opentelemetry_instrument.py"
     ),
@@ -59,6 +58,8 @@ ELSEWHERE = {
     "stepping.py:_Steps.go_in": "tests/runtime/test_stepping.py",
     "stepping.py:_Steps.go_out": "tests/runtime/test_stepping.py",
     "stepping.py:_Steps.over": "tests/runtime/test_stepping.py",
+    "telling.py:_code_of": "tests/runtime/hooks/test_failing.py",
+    "telling.py:_text_of": "tests/runtime/hooks/test_failing.py",
     "unread_dotenv.py:watch": "tests/e2e/test_unread_dotenv.py",
 }
 """Guards that no scene comes past, and the tests that do."""

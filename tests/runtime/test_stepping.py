@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 from opentelemetry import context as otel_context
 
-from gentrace.runtime import stepping
+from gentrace.runtime import ambient, stepping
 from gentrace.runtime.guard import MAX_FAILURES, Call, Guard, around
 from gentrace.runtime.wrapping import replace
 from tests.support.host import until
@@ -424,26 +424,26 @@ def test_a_hook_that_fails_leaves_every_step_alone(swallowed: list[Any]) -> None
 
 
 class FailingContext:
-    """OpenTelemetry's context, which fails when it is asked for the so-manieth time."""
+    """Our context, which fails when it is asked for the so-manieth time."""
 
     def __init__(self, at: int) -> None:
-        self.at, self.asked = at, 0
+        self.fails_at, self.asked = at, 0
 
-    def get_current(self) -> Any:
+    def current(self) -> Any:
         self.asked += 1
-        if self.asked == self.at + 1:
+        if self.asked == self.fails_at + 1:
             raise RuntimeError("ours")
-        return otel_context.get_current()
+        return ambient.current()
 
-    def attach(self, context: Any) -> Any:
-        return otel_context.attach(context)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(ambient, name)
 
 
 @pytest.mark.parametrize("at", range(4))
 def test_a_context_that_fails_leaves_every_step_alone(
     hook: Hook, at: int, swallowed: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stepping, "otel_context", FailingContext(at))
+    monkeypatch.setattr(stepping, "ambient", FailingContext(at))
 
     def gone_through() -> tuple[list[Any], object]:
         host = Host()
@@ -466,7 +466,7 @@ def test_a_context_that_fails_leaves_what_a_plain_function_gives(
     failing, guard = FailingContext(at), Guard("several")
     restore = replace(Giving, "several", around("several", Hook(), guard, Giving.several))
     assert restore is not None
-    monkeypatch.setattr(stepping, "otel_context", failing)
+    monkeypatch.setattr(stepping, "ambient", failing)
     assert contextvars.copy_context().run(lambda: list(Giving().several())) == [1, 2]
     assert len(swallowed) == 1
     restore()

@@ -43,7 +43,10 @@ def span(given: Span, told: Sequence[str]) -> Span:
     links = _links(given.links, attributes.get(names.LINKS))
     ends = (match for each in told if (match := _END.search(each)))
     end_ns = next((_unix_ns(match[1], match[2]) for match in ends), given.end_ns)
-    return replace(given, attributes=attributes, links=links, end_ns=end_ns)
+    events = tuple(
+        replace(event, attributes=_attributes(event.attributes)) for event in given.events
+    )
+    return replace(given, attributes=attributes, events=events, links=links, end_ns=end_ns)
 
 
 def _attributes(given: Mapping[str, Any]) -> Mapping[str, Any]:

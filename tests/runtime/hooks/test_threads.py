@@ -23,7 +23,7 @@ from opentelemetry import trace
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from gentrace.core import profile, settings
-from gentrace.runtime import context
+from gentrace.runtime import ambient, context
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.hooks import http_clients, logs, threads
 from gentrace.runtime.session import Session
@@ -160,7 +160,7 @@ def test_a_synchronous_client_in_a_thread(world: World, url: str, way: Way) -> N
 
     with world.generation() as at:
         assert way(work) == 204
-        assert trace.get_current_span().get_span_context() == at
+        assert ambient.current_span().get_span_context() == at
     assert world.session.pipeline.force_flush(5000)
     (call,) = [span for span in world.exporter.spans if span.name == "GET"]
     assert call.context is not None
@@ -193,7 +193,7 @@ def test_a_pools_thread_is_nobodys(world: World) -> None:
     """What is given to it later, by somebody else, is not the first one's work."""
 
     def at_work() -> object:
-        return context.current(), trace.get_current_span().get_span_context().is_valid
+        return context.current(), ambient.current_span().get_span_context().is_valid
 
     with ThreadPoolExecutor(1) as pool:
         with world.generation():
