@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gentrace.core.checkout import Checkout
-from gentrace.core.names import REFUSED
+from gentrace.core.names import LACKS_EXTRA, REFUSED
 from gentrace.core.profile import Profile
 from gentrace.core.targets import ABSENT, MISSING, Inspection, Resolved
 from gentrace.sources.processes import ProcessRecord
@@ -150,9 +150,17 @@ def _lost(process: ProcessRecord) -> Iterator[Problem]:
 
 
 def _refused(process: ProcessRecord) -> Iterator[Problem]:
-    """The libraries whose instrumentation refused the installed version."""
+    """The libraries that are not traced: the installed version was refused, or a package lacks."""
     libraries = process.record.get("libraries")
     for name, said in libraries.items() if isinstance(libraries, dict) else ():
+        if str(said).startswith(LACKS_EXTRA):
+            yield Problem(
+                "library_not_traced",
+                f"{name} is not traced in the {process.text('role')} process "
+                f"{process.text('pid')}: its instrumentation is not installed there",
+                f"pip install {str(said).removeprefix(LACKS_EXTRA)}",
+                serious=False,
+            )
         if str(said).startswith(REFUSED):
             yield Problem(
                 "library_refused",

@@ -387,4 +387,5 @@ LINK_PREVIOUS, LINK_REOPENED = "previous_run", "reopened"
 NO_STORE, ADOPTED, WORKER_DIED, NO_STATUS = "store", "adopted", "worker_died", "status"
 
 REFUSED = "refused: "
+LACKS_EXTRA = "its instrumentation is not installed: pip install "
 """How a process's record begins to say that an instrumentation refused a library's version."""

@@ -40,6 +40,7 @@ class Process:
         self.destination: Callable[[], tuple[str, str]] = lambda: ("nowhere yet", "not set up")
         self.host_service = ""
         self.on_role: list[Callable[[], None]] = []
+        self._lacking: list[str] = []
         self.queue = ""
         self.role = ""
         self.code_version: str | None = None
@@ -73,11 +74,19 @@ class Process:
             self.role = role
         destination, why = self.destination()
         says = f"tracing as {self.shown_name()}, spans go to {destination} ({why})"
-        notices.say_once("start", f"{__version__}: {says}")
+        notices.say_once("start", f"{__version__}: {says}{''.join(self._lacking)}")
         for problem in self.settings.problems:
             notices.say_once(problem, problem)
         for listener in self.on_role:
             listener()
+
+    def lacks(self, library: str, extra: str) -> None:
+        """A library of the host's is not traced for want of a package: the start line says so."""
+        self._lacking.append(
+            f"; {library} is not traced without pip install '{extra}'"
+        )
+        if self.role:
+            notices.say_once(f"lacks {library}", self._lacking[-1].removeprefix("; "))
 
     def service_name(self) -> str:
         """``OTEL_SERVICE_NAME``, else ``<profile>-<role>``, else the profile's name."""

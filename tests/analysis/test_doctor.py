@@ -50,13 +50,20 @@ def test_a_library_whose_version_was_refused_is_named_and_no_other() -> None:
         "httpx": "refused: HTTPX 0.1 is too old",
         "sqlalchemy": "hooked",
         "fastapi": "instrumented by the host",
-        "aiohttp": "its instrumentation is not installed",
     }
     api = process("api", pid=7, libraries=told)
     found = doctor.of_processes([api, process("worker", libraries=["odd"])])
     (problem,) = found.problems
     assert (problem.code, problem.serious, found.exit_code) == ("library_refused", False, 0)
     assert problem.summary == "httpx is not traced in the api process 7: HTTPX 0.1 is too old"
+
+
+def test_a_library_whose_extra_is_not_installed_is_named_with_it() -> None:
+    told = {"aiohttp": "its instrumentation is not installed: pip install 'gentrace[aiohttp]'"}
+    both = [process("api", pid=7, libraries=told), process("worker")]
+    (problem,) = doctor.of_processes(both).problems
+    assert (problem.code, problem.serious) == ("library_not_traced", False)
+    assert problem.fix == "pip install 'gentrace[aiohttp]'"
 
 
 def test_the_best_state_of_a_target_counts() -> None:

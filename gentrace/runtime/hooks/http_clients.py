@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+from gentrace.core import names
 from gentrace.runtime import context
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.hooks import aiohttp_sessions
@@ -32,6 +33,8 @@ LIBRARIES = {
     "requests": "RequestsInstrumentor",
     "aiohttp": "AioHttpClientInstrumentor",
 }
+EXTRAS = frozenset({"aiohttp"})
+"""Libraries whose instrumentation does not come along unasked."""
 _HOP = otel_context.create_key("gentrace.requests")
 # An instrumentation's module -> what stood there before ours, and the libraries for which ours does
 _sharing: dict[str, tuple[dict[str, Any], set[str]]] = {}
@@ -47,7 +50,9 @@ def _instrument(engine: Engine, library: str) -> None:
     try:
         instrumentation: Any = importlib.import_module(INSTRUMENTATIONS[library])
     except ImportError:
-        engine.libraries[library] = "its instrumentation is not installed"
+        wanted = f"gentrace[{library}]" if library in EXTRAS else "gentrace"
+        engine.libraries[library] = f"{names.LACKS_EXTRA}'{wanted}'"
+        engine.process.lacks(library, wanted)
         return
     if not hasattr(instrumentation, LIBRARIES[library]):
         engine.libraries[library] = "its instrumentation knows no such library; it is too old"
