@@ -99,7 +99,7 @@ def runs_of(spans: Any) -> list[dict[str, Any]]:
 def jaeger_traces(jaeger: servers.JaegerServer) -> list[dict[str, Any]]:
     """All traces of gentrace's that Jaeger has."""
     found: dict[str, dict[str, Any]] = {}
-    for service in ("pixsim7-api", "pixsim7-worker"):
+    for service in ("pixsim7-api", "pixsim7-worker", "pixsim7-runs"):
         query = {"service": service, "limit": 2000}
         answer = httpx.get(f"{jaeger.url}/api/traces", params=query, trust_env=False, timeout=300)
         found |= {trace["traceID"]: trace for trace in answer.json()["data"] or ()}
