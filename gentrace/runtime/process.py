@@ -82,9 +82,7 @@ class Process:
 
     def lacks(self, library: str, extra: str) -> None:
         """A library of the host's is not traced for want of a package: the start line says so."""
-        self._lacking.append(
-            f"; {library} is not traced without pip install '{extra}'"
-        )
+        self._lacking.append(f"; {library} is not traced without pip install '{extra}'")
         if self.role:
             notices.say_once(f"lacks {library}", self._lacking[-1].removeprefix("; "))
 

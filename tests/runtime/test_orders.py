@@ -210,6 +210,7 @@ def started(
     def work(program: str) -> object:
         return run(program, tmp_path_factory.mktemp("order"))
 
+    tmp_path_factory.getbasetemp()  # two threads at once would each make it, one over the other
     with ThreadPoolExecutor(2) as pool:
         chosen = [
             str(item.callspec.params["program"])

@@ -41,6 +41,9 @@ KINDS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
 """The function, its arguments but for the first two, and its options."""
 
 
+WRITTEN_S = 120
+
+
 async def enqueue(redis: Any, job_id: str, kind: str) -> None:
     """Creates the generation and enqueues its job."""
     function, args, options = KINDS[kind]
@@ -72,5 +75,14 @@ async def main(producer: str, queues: list[str]) -> None:
         await redis.connection_pool.disconnect()
 
 
+def let_write() -> None:
+    """A host goes on; this program ends with its last job, so it waits for gentrace's thread."""
+    startup = sys.modules.get("gentrace.runtime.startup")
+    session = startup.session() if startup is not None else None
+    if session is not None:
+        session.engine.store.flush(WRITTEN_S)
+
+
 if __name__ == "__main__":
     asyncio.run(main(sys.argv[1], sys.argv[2:]))
+    let_write()
