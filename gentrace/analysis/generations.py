@@ -64,7 +64,11 @@ def listing(source: Source, wanted: Filter, limit: int = 0, routes: Iterable[str
 
 def _nowhere(wanted: Filter, every: Sequence[Run]) -> list[str]:
     asked = [filters.SHORT.get(name, name) for name, _ in wanted.where]
-    told = [filters.unknown(name) for name in asked if not any(run.values(name) for run in every)]
+    told = [
+        filters.unknown(name, filters.SHORT)
+        for name in asked
+        if not any(run.values(name) for run in every)
+    ]
     there = {filters.outcome(run) for run in every}
     known = {*there, filters.UNFINISHED, filters.REFUSED, filters.RETURNED}
     strange = [outcome for outcome in wanted.outcomes if outcome not in known]

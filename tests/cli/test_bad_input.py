@@ -188,7 +188,7 @@ USE: list[tuple[list[str], int, str]] = [
     (["compare", "28", "28"], 0, "A and B are the same run"),
     (["slow", "--where", "x"], 2, "NAME=VALUE"),
     (["slow", "--where", "acount=1"], 0, "no run has an attribute acount; was account meant?"),
-    (["list", "--where", "model=v5"], 0, "no run has an attribute model; was generation.model"),
+    (["list", "--where", "modell=v5"], 0, "no run has an attribute modell; was model meant?"),
     (["failing", "--where", "account=77"], 0, "no run has account=77"),
     (["failing", "--where", "generation.id=28"], 0, "makes no group"),
     (["failing", "--new-since", "nope"], 0, "no run has generation.code.version=nope"),

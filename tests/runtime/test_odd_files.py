@@ -35,7 +35,7 @@ def test_a_key_that_is_none(tmp_path: Path, put: Put, capsys: pytest.CaptureFixt
     assert len(first) == len(second) == KEY_BYTES
     assert first != second
     (said,) = capsys.readouterr().err.splitlines()
-    assert said.startswith(f"gentrace: the key {path} ")
+    assert said.startswith(f"gentrace: {path}, where the key lies, ")
     assert "is not taken" in said
     assert os.lstat(path)[:3] == before[:3]  # it is left alone
 

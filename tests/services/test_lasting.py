@@ -48,7 +48,8 @@ def test_a_program_lasts_as_long_as_on_a_machine_of_its_own(
         on_the_clock = time.monotonic() - begun
         program.end_group()
     assert least <= took.seconds[0] < most
-    assert code is SLEEPS or on_the_clock > 2 * took.seconds[0]
+    # Linux may give a session of its own half of the core, whatever runs in the others (autogroup).
+    assert code is SLEEPS or on_the_clock > 1.3 * took.seconds[0]
 
 
 def test_a_block_lasts_as_long_as_on_a_machine_of_its_own() -> None:
@@ -57,5 +58,5 @@ def test_a_block_lasts_as_long_as_on_a_machine_of_its_own() -> None:
         while time.thread_time() < end:
             pass
         on_the_clock = time.monotonic() - begun
-    assert 0.5 <= took[0] < 1.2
+    assert 0.4 <= took[0] < 1.2
     assert on_the_clock > 2 * took[0]

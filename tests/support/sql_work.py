@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -82,6 +83,19 @@ class SqlWork:
 
 
 @contextmanager
+def no_others() -> Generator[None]:
+    """Those of a hooked host in this process are set aside meanwhile."""
+    others = [each for each in gc.get_objects() if isinstance(each, SqlSpans) and each.installed]
+    for each in others:
+        each.remove()
+    try:
+        yield
+    finally:
+        for each in others:
+            each.install()
+
+
+@contextmanager
 def sql_work(
     *, slow: bool = False, conventions: str = "", install: bool = True
 ) -> Generator[SqlWork]:
@@ -99,10 +113,11 @@ def sql_work(
         active=True,
     )
     gated = GatedTracerProvider(tracing, slow_sql.decide if slow else None)
-    spans = SqlSpans(engine, gated)
-    if install:
-        spans.install()
-    try:
-        yield SqlWork(ended, tracing, spans, guard)
-    finally:
-        spans.remove()
+    with no_others():
+        spans = SqlSpans(engine, gated)
+        if install:
+            spans.install()
+        try:
+            yield SqlWork(ended, tracing, spans, guard)
+        finally:
+            spans.remove()

@@ -26,8 +26,9 @@ def installation_key(folder: Path) -> bytes:
         why = exc.strerror if unfit else f"cannot be read ({exc.strerror})"
         notices.say_once(
             f"key:{path}",
-            f"the key {path} {why} and is not taken: what this process marks in place of texts "
-            "cannot be compared with other processes' marks. Remove it, and one is made anew",
+            f"{path}, where the key lies, {why} and is not taken: what this process marks in "
+            "place of texts cannot be compared with other processes' marks. Remove it, and one is "
+            "made anew",
         )
         return fresh
 

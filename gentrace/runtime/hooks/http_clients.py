@@ -36,8 +36,8 @@ LIBRARIES = {
 EXTRAS = frozenset({"aiohttp"})
 """Libraries whose instrumentation does not come along unasked."""
 _HOP = otel_context.create_key("gentrace.requests")
-# An instrumentation's module -> what stood there before ours, and the libraries for which ours does
-_sharing: dict[str, tuple[dict[str, Any], set[str]]] = {}
+# An instrumentation's module -> what stood there before ours, and a mark for each use of ours
+_sharing: dict[str, tuple[dict[str, Any], set[object]]] = {}
 
 
 def install(engine: Engine, module: ModuleType) -> None:
@@ -70,10 +70,11 @@ def _instrument(engine: Engine, library: str) -> None:
     )
     if not sharing:
         vars(instrumentation).update(ours)
-    sharing.add(library)
+    mark = object()
+    sharing.add(mark)
 
     def restore() -> None:
-        sharing.discard(library)
+        sharing.discard(mark)
         if not sharing and _sharing.pop(name, None) is not None:
             vars(instrumentation).update(originals)
 

@@ -33,7 +33,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from gentrace.core import names, sql_text
 from gentrace.runtime.guard import MAX_FAILURES
-from tests.support.sql_work import SqlWork, sql_work
+from tests.support.sql_work import SqlWork, no_others, sql_work
 from tools.servers import PostgresServer
 
 THINGS = Table("things", MetaData(), Column("id", Integer), Column("name", String))
@@ -296,15 +296,16 @@ def test_a_failure_of_ours_is_none_of_the_hosts(
 
 
 def test_nothing_stays_behind(engine: Engine) -> None:
-    before = {name: vars(Engine).get(name) for name in ("connect", "_has_events")}
-    with sql_work() as sql:
-        assert vars(Engine)["connect"] is not before["connect"]
-    with sql.run(), engine.connect() as connection:
-        connection.execute(text("SELECT 1"))
-    assert sql.ended.names() == []
-    assert {name: vars(Engine).get(name) for name in before} == before
-    assert list(engine.dispatch.before_cursor_execute) == []
-    assert list(engine.dialect.dispatch.handle_error) == []
+    with no_others():
+        before = {name: vars(Engine).get(name) for name in ("connect", "_has_events")}
+        with sql_work() as sql:
+            assert vars(Engine)["connect"] is not before["connect"]
+        with sql.run(), engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+        assert sql.ended.names() == []
+        assert {name: vars(Engine).get(name) for name in before} == before
+        assert list(engine.dispatch.before_cursor_execute) == []
+        assert list(engine.dialect.dispatch.handle_error) == []
 
 
 def test_what_the_host_listens_to_meanwhile_it_hears_afterwards() -> None:

@@ -20,6 +20,7 @@ import pytest
 import requests
 from opentelemetry import context as otel_context
 from opentelemetry import trace
+from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from gentrace.core import profile, settings
@@ -57,7 +58,21 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Generator[World]:
+def by_nobody() -> Generator[None]:
+    """Another session of this process may have instrumented requests: not while these tests run."""
+    instrumentor: Any = RequestsInstrumentor()
+    if not instrumentor.is_instrumented_by_opentelemetry:
+        yield
+        return
+    hooked = requests.Session.send
+    instrumentor.uninstrument()
+    yield
+    requests.Session.send = hooked
+    instrumentor._is_instrumented_by_opentelemetry = True
+
+
+@pytest.fixture
+def world(tmp_path: Path, by_nobody: None) -> Generator[World]:
     """As a session hooks them, and unhooked again."""
     given = {"GENTRACE_SPOOL": str(tmp_path / "spool"), "OTEL_BSP_SCHEDULE_DELAY": "5"}
     before = (vars(threading.Thread)["start"], vars(ThreadPoolExecutor)["submit"])
