@@ -26,7 +26,7 @@ from gentrace.core.spans import traces
 from gentrace.report import words
 from gentrace.report.listing import print_listing
 from gentrace.report.show import print_show
-from tests.support.host import SmallHost, attributes
+from tests.support.host import SmallHost, attributes, until
 from tools.servers import HOST, free_ports
 
 ADAPTER = "services.provider.adapters.pixverse_operations"
@@ -139,10 +139,19 @@ def _no_codes(host: SmallHost, monkeypatch: pytest.MonkeyPatch) -> None:  # pyri
 
 async def failed(host: SmallHost, failure: Failure) -> Run:
     """The run that failed so, as the commands read it."""
-    await host.create(failure.prompt, config={"generationType": failure.operation})
+    made = await host.create(failure.prompt, config={"generationType": failure.operation})
     await host.work()
-    span = await host.run(len(host.exporter.named(names.RUN)) + 1)
-    return as_read(host, span)
+    generation_id = str(made.json()["id"])
+
+    def its_own() -> list[ReadableSpan]:  # the run of an earlier test may settle meanwhile
+        return [
+            span
+            for span in host.exporter.named(names.RUN)
+            if (span.attributes or {})[names.GENERATION_ID] == generation_id
+        ]
+
+    await until(its_own)
+    return as_read(host, its_own()[0])
 
 
 def as_read(host: SmallHost, span: ReadableSpan | None = None, trace_id: int = 0) -> Run:
