@@ -227,6 +227,8 @@ def test_what_waits_for_jaeger_outlives_the_collector(
 
         def arrived() -> bool:
             answer = httpx.get(f"{jaeger.url}/api/traces/{trace_id}", trust_env=False)
-            return answer.is_success and len(answer.json()["data"][0]["spans"]) == 20
+            # What Jaeger took while it was paused is sent again: it keeps such a span twice.
+            spans = answer.json()["data"][0]["spans"] if answer.is_success else ()
+            return len({span["spanID"] for span in spans}) == 20
 
         poll(arrived)
