@@ -14,9 +14,10 @@ from typing import Any
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+from gentrace.runtime.export import place
+
 _SPAN_KEY = otel_context.create_key("gentrace.span")
 _OUTSIDE_KEY = otel_context.create_key("gentrace.outside")
-_NO_PROVIDERS = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
 
 
 def _never() -> bool:
@@ -77,7 +78,7 @@ def forget() -> None:
 
 
 def _has_provider() -> bool:
-    return not isinstance(trace.get_tracer_provider(), _NO_PROVIDERS)
+    return place.of_host() is not None
 
 
 def at_work(context: otel_context.Context | None = None) -> trace.Span:
