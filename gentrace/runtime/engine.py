@@ -30,7 +30,6 @@ class Engine:
     Attributes:
         status_committed: takes a generation's status change once it is committed.
         status_is_seen: SQLAlchemy tells of these; else the lifecycle's function does.
-        together: whether the host's spans go where ours go, and no other way.
     """
 
     profile: Profile
@@ -48,7 +47,6 @@ class Engine:
     liveness: Liveness = field(default_factory=Liveness)
     status_committed: Callable[[StatusChange], None] = lambda _change: None
     status_is_seen: bool = False
-    together: Callable[[], bool] = lambda: False
     active: bool = True
 
     def guard(self, name: str) -> Guard:

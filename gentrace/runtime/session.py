@@ -203,7 +203,7 @@ class Session:
         self.patcher.install()
         self.sdks.install()
         atexit.register(self._at_exit)
-        visibility.is_shared = self.engine.together = self.router.is_together
+        visibility.is_shared = self.router.is_together
         _see_to_forks(self)
         process = sys.modules.get("multiprocessing.process")
         if process is not None and process.parent_process() is not None:

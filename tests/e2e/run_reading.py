@@ -57,17 +57,24 @@ class Ran:
 
 def watch_statuses(host: SmallHost) -> None:
     """Have the database note each change of a status; its tables must be there."""
-    with closing(sqlite3.connect(host.folder / "host.db", timeout=10)) as db:
+    with closing(sqlite3.connect(host.database, timeout=10)) as db:
         db.executescript(_TRIGGERS)
 
 
 def statuses(host: SmallHost) -> dict[str, list[Seen]]:
     """What the trigger saw, by generation."""
     found: dict[str, list[Seen]] = defaultdict(list)
-    with closing(sqlite3.connect(host.folder / "host.db", timeout=10)) as db:
+    with closing(sqlite3.connect(host.database, timeout=10)) as db:
         for generation_id, status, at_s in db.execute("SELECT * FROM status_seen ORDER BY at_s"):
             found[str(generation_id)].append(Seen(str(status).lower(), float(at_s)))
     return dict(found)
+
+
+def submitted(host: SmallHost, generation_id: str) -> bool:
+    """Whether the provider has it, as the host's database tells."""
+    asked = "SELECT 1 FROM provider_submissions WHERE generation_id = ? AND provider_job_id <> ''"
+    with closing(sqlite3.connect(host.database, timeout=10)) as db:
+        return db.execute(asked, (int(generation_id),)).fetchone() is not None
 
 
 def tries(host: SmallHost) -> dict[str, list[Ran]]:

@@ -161,9 +161,7 @@ class Load:
         return {i: s for i, (s, at) in self._over.items() if s == "completed" or now - at > 0.8}
 
     def _statuses(self) -> dict[str, str]:
-        with closing(
-            sqlite3.connect(f"file:{self.host.folder / 'host.db'}?mode=ro", uri=True)
-        ) as db:
+        with closing(sqlite3.connect(f"file:{self.host.database}?mode=ro", uri=True)) as db:
             found = db.execute("SELECT id, status FROM generations").fetchall()
         return {str(i): status.lower() for i, status in found}
 

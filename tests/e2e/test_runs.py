@@ -254,8 +254,9 @@ def crowd(host: SmallHost) -> dict[str, str]:
         ids[name] = host.submit(**fate.asked, request=more)
         time.sleep(0.1)
     for name in ("overtaken", "cancelled"):
-        host.wait_status(ids[name], "processing")
-        host.cancel(ids[name])
+        of = ids[name]
+        host.api.wait_until(lambda of=of: run_reading.submitted(host, of), "is submitted")
+        host.cancel(of)
     host.wait_status(ids["retried_at_once"], "failed")
     host.act(ids["retried_at_once"], "retry")
     return ids
@@ -326,7 +327,7 @@ def completed(host: SmallHost) -> int:
 
 def made_as(host: SmallHost, prompt: str) -> list[str]:
     """The generations with such a prompt."""
-    with closing(sqlite3.connect(host.folder / "host.db", timeout=10)) as db:
+    with closing(sqlite3.connect(host.database, timeout=10)) as db:
         query = "SELECT id FROM generations WHERE final_prompt LIKE ? ORDER BY id"
         return [str(row[0]) for row in db.execute(query, (prompt,))]
 

@@ -78,10 +78,11 @@ class SmallHost:
         for file in self.folder.glob("host.db*"):
             file.unlink()
         self.spans()
-        self.exporter.spans.clear()
         self.elsewhere()
         with self.redis as client:
             client.flushall()
+        self.spans()  # a run that was being written: its generation's id comes again
+        self.exporter.spans.clear()
         for guard in self.session.engine.guards.values():
             guard.failures, guard.total, guard.off = 0, 0, False
         self.module("workers.status_poller")._next_poll_at.clear()

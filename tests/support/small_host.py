@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class SmallHost:
                 **DEFAULTS,
                 "PYTHONPATH": str(FOLDER),
                 "REDIS_URL": redis.url,
-                "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'host.db'}",
+                "DATABASE_URL": f"sqlite+aiosqlite:///{self.database}",
                 "MEDIA_DIR": str(folder / "media"),
                 "PROVIDER_BASE_URL": self.standin_url,
                 "STANDIN_LOG": str(self.standin_log),
@@ -76,6 +77,11 @@ class SmallHost:
         )
         self.programs: list[Program] = []
         self._http = httpx.Client(base_url=self.url, timeout=PATIENCE_S, trust_env=False)
+
+    @property
+    def database(self) -> Path:
+        """The host's SQLite file, where it has one."""
+        return self.folder / "host.db"
 
     def _last(self, name: str) -> list[Program]:
         return [program for program in self.programs if program.name == name and program.alive]
@@ -238,9 +244,21 @@ class SmallHost:
         return self.wait_final([self.submit(**wanted)], timeout)[0]
 
     def forget_jobs(self) -> None:
-        """Empty Redis, so that no later worker finds what is queued."""
+        """Empty Redis and end what goes on, so that no later worker finds a thing to do.
+
+        A generation that is pending without a job is enqueued again by the host's cron.
+        """
         with Redis.from_url(self.redis.url) as client:  # pyright: ignore[reportUnknownMemberType]
             client.flushall()
+        if not self.database.exists():
+            return
+        with closing(sqlite3.connect(self.database, timeout=10)) as db:
+            if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'generations'").fetchone():
+                db.execute(
+                    "UPDATE generations SET status = 'cancelled'"
+                    " WHERE status IN ('pending', 'processing')"
+                )
+                db.commit()
 
     def standin_requests(self) -> list[dict[str, Any]]:
         """What the stand-in received: method, path and headers of each request."""

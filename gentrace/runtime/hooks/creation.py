@@ -70,7 +70,7 @@ class CreateHook(BaseHook):
         }
         run = outer.run if outer is not None and outer.kind == "request" else None
         if run is None and (outer is None or outer.kind == "request"):
-            run = host_requests.take(self.engine.profile.trust_incoming, self.engine.together)
+            run = host_requests.take(self.engine.profile.trust_incoming)
         if run is not None and not run.owned:
             span = self.tracing.start(names.CREATE_GENERATION, run, attributes=attributes)
         else:

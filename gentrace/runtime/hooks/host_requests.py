@@ -9,13 +9,13 @@ Source: ``opentelemetry.sdk.trace.Span.kind`` and ``.parent``, opentelemetry-sdk
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
+from gentrace.runtime import visibility
 from gentrace.runtime.context import Run
 
 _taken: WeakSet[Any] = WeakSet()
@@ -26,19 +26,18 @@ def at_work() -> bool:
     return getattr(trace.get_current_span(), "kind", None) is SpanKind.SERVER
 
 
-def take(trust_incoming: bool, together: Callable[[], bool]) -> Run | None:
+def take(trust_incoming: bool) -> Run | None:
     """A run in the host's request's trace; None where there is none that it may have.
 
     Args:
         trust_incoming: the profile trusts an incoming traceparent: its trace is taken then.
-        together: whether the host's spans and ours go to the same place, and no other.
     """
     span: Any = trace.get_current_span()
     if not at_work() or not span.is_recording() or span in _taken:
         return None
     if getattr(span, "parent", None) is not None and not trust_incoming:
         return None
-    if not together():
+    if not visibility.is_shared():
         return None  # the span goes where ours do not
     _taken.add(span)
     return Run(server_span=span, parent=span.get_span_context())

@@ -76,10 +76,14 @@ async def main(producer: str, queues: list[str]) -> None:
 
 
 def let_write() -> None:
-    """A host goes on; this program ends with its last job, so it waits for gentrace's thread."""
+    """A host goes on; this program ends with its last job, so it waits for gentrace's threads.
+
+    The spans first: that they are out is told to the run store.
+    """
     startup = sys.modules.get("gentrace.runtime.startup")
     session = startup.session() if startup is not None else None
     if session is not None:
+        session.pipeline.force_flush(WRITTEN_S * 1000)
         session.engine.store.flush(WRITTEN_S)
 
 
