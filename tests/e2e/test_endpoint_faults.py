@@ -1,7 +1,7 @@
 """The endpoint misbehaves: the host serves on, says so in one line, and ends in time.
 
-Real processes, API and worker. What each answer comes to in the exporter is
-tests/runtime/export/test_endpoint.py's matter.
+Real processes, API and worker, one fault for each way in which an end may be kept waiting. What
+each answer comes to in the exporter is tests/runtime/export/test_endpoint.py's matter.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gentrace.sources import processes
 from tests.e2e import reading
 from tests.e2e.faults import WHOLE, in_time, one_line_each, run_and_stop, whole_in_the_spool
 from tests.support import bad_endpoint as bad
-from tests.support.bad_endpoint import HTML, PROTOBUF, answers, bad_endpoint
+from tests.support.bad_endpoint import PROTOBUF, answers, bad_endpoint
 from tests.support.otlp_receiver import Behaviour, receiver
 from tests.support.small_host import SmallHost, small_host
 from tools import servers
@@ -66,20 +66,13 @@ FAULTS = {
     "hangs": Fault(collector("hang"), "(no answer"),
     "resets": Fault(stranger(bad.resets), "spans could not be sent"),
     "refuses": Fault(collector("refuse"), "(HTTP 500 Internal Server Error)"),
-    "is another service": Fault(stranger(answers("404 no")), "(HTTP 404 Not Found)"),
     "comes back later": Fault(stranger(answers(*LATER)), "(HTTP 503 Service Unavailable)"),
-    "moved": Fault(stranger(answers("308 x", b"", HTML, "Location: /")), "(HTTP 308"),
-    "a page": Fault(stranger(answers(body=b"<html>", kind=HTML)), "(it answers with a web page)"),
-    "nonsense": Fault(stranger(answers(body=b"\xff\xff<")), "(its answer is not OTLP)"),
     "never ends": Fault(stranger(bad.never_ends), "("),
     "TLS to a plain port": Fault(stranger(answers("400 no")), "SSL", scheme="https://"),
-    "a grpc port": Fault(collector("answer", GRPC), "spans could not be sent"),
     "closed, grpc": Fault(closed, "(", GRPC),
     "refuses, grpc": Fault(collector("refuse", GRPC), "(", GRPC),
     "hangs, grpc": Fault(collector("hang", GRPC), "(", GRPC),
     "nonsense, grpc": Fault(collector("nonsense", GRPC), "(gRPC INTERNAL)", GRPC),
-    "an http port, grpc": Fault(collector("answer"), "(", GRPC),
-    "TLS to a plain port, grpc": Fault(collector("answer", GRPC), "(", GRPC, "https://"),
 }
 
 

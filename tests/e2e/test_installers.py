@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import programs
-from tests.support.programs import BIN, ROOT
+from tests.support.programs import BIN
 
 PIPS = ("pip==22.3", "pip==23.2.1", "pip")
 TRAIN = {"opentelemetry-sdk": "1.45.1", "opentelemetry-instrumentation-httpx": "0.66b1"}
@@ -28,15 +28,6 @@ def run(command: Sequence[str], home: Path) -> str:
     done = programs.run(command, home, SYSTEM_CERTIFICATES)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("wheel")
-    how = ["--wheel", "--no-isolation", "--outdir", str(out)]
-    run([sys.executable, "-m", "build", *how, str(ROOT)], out)
-    (built,) = out.glob("*.whl")
-    return built
 
 
 @pytest.fixture

@@ -27,13 +27,9 @@ print([path for path in sys.path if "exec_path" in path])
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def target(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `pip install --target` makes of the wheel."""
     home = tmp_path_factory.mktemp("target")
-    how = ["--wheel", "--no-isolation", "--outdir", str(home)]
-    built = programs.run([sys.executable, "-m", "build", *how, str(programs.ROOT)], home)
-    assert built.returncode == 0, built.stderr
-    (wheel,) = home.glob("*.whl")
     folder = home / "installed"
     quietly = ["--no-deps", "--no-index", "--disable-pip-version-check", "--quiet"]
     done = programs.run(

@@ -38,16 +38,6 @@ def run(
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from the source tree."""
-    out = tmp_path_factory.mktemp("wheel")
-    how = ["--wheel", "--no-isolation", "--outdir", str(out)]
-    run([sys.executable, "-m", "build", *how, str(ROOT)], out)
-    (built,) = out.glob("*.whl")
-    return built
-
-
-@pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the programs of a new environment with the wheel and nothing else."""
     home = tmp_path_factory.mktemp("environment")
