@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from tests.support import left_out, side_by_side
+from tests.support import announced, left_out, side_by_side
 from tools import servers
+from tools.services import SERVICES
 
 if TYPE_CHECKING:
     from tests.support.otlp_receiver import OtlpReceiver
@@ -106,6 +107,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(side_by_side.Grouping(folder, told["workerid"], SHARED))
     else:
         config.pluginmanager.register(side_by_side.Controller())
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    if side_by_side.workers_input(config) is not None:
+        return []
+    whole = config.args_source is not pytest.Config.ArgsSource.ARGS
+    return announced.lines(SERVICES, whole=whole)
 
 
 @pytest.hookimpl(optionalhook=True)
