@@ -17,6 +17,11 @@ from tests.support import programs
 from tests.support.programs import BIN
 
 PIPS = ("pip==22.3", "pip==23.2.1", "pip")
+HOSTS = (
+    (),
+    ("fastapi==0.109.0", "sqlalchemy==2.0.25", "arq==0.25.0"),
+    ("fastapi", "sqlalchemy", "arq"),
+)
 TRAIN = {"opentelemetry-sdk": "1.45.1", "opentelemetry-instrumentation-httpx": "0.66b1"}
 
 
@@ -53,10 +58,13 @@ def test_any_pip_finds_one_release_of_opentelemetry(
     assert TRAIN.items() <= chosen(told.partition("Would install")[2]).items()
 
 
-def test_uv_finds_it_too(python: Path, wheel: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", HOSTS, ids=["alone", "oldest host", "newest host"])
+def test_uv_finds_it_too(python: Path, wheel: Path, tmp_path: Path, host: Sequence[str]) -> None:
     run([str(python), "-m", "pip", "install", "--quiet", "uv"], tmp_path)
     uv = [str(python), "-m", "uv", "pip", "install", "--dry-run", "--python", str(python)]
-    assert TRAIN.items() <= chosen(run([*uv, str(wheel)], tmp_path)).items()
+    found = chosen(run([*uv, str(wheel), *host], tmp_path))
+    pinned = dict(wanted.split("==") for wanted in host if "==" in wanted)
+    assert {**TRAIN, **pinned}.items() <= found.items()
 
 
 def test_what_is_pulled_in_is_what_the_host_needs(wheel: Path, tmp_path: Path) -> None:
