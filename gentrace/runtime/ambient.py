@@ -34,7 +34,8 @@ def is_kept_by_another() -> bool:
 
 def current() -> Context:
     """The context of our own work here: the host's, with what is ours in it."""
-    return at(mark())
+    ours, theirs = _ours.get(), otel_context.get_current()
+    return theirs if ours is None or ours is theirs else at((ours, theirs))
 
 
 def at(marked: Any) -> Context:

@@ -124,14 +124,14 @@ class Scope:
 
 def current() -> Scope | None:
     """The open scope of this task, if any."""
-    scope = otel_context.get_value(_SCOPE_KEY, ambient.current())
-    return scope if isinstance(scope, Scope) and scope.open else None
+    scope: Any = ambient.current().get(_SCOPE_KEY)
+    return scope if scope is not None and scope.open else None
 
 
 def inherited() -> Scope | None:
     """The scope that this task began in, be it closed by now."""
-    scope = otel_context.get_value(_SCOPE_KEY, ambient.current())
-    return scope if isinstance(scope, Scope) else None
+    scope: Any = ambient.current().get(_SCOPE_KEY)
+    return scope
 
 
 def recording() -> Scope | None:
@@ -151,12 +151,13 @@ def caller() -> str:
 def enter(scope: Scope, span: trace.Span | None = None, base: Any = None) -> Any:
     """Make the scope (and span) current; returns the token for :func:`leave`."""
     context = ambient.current() if base is None else base
-    around = otel_context.get_value(_SCOPE_KEY, context)
-    if isinstance(around, Scope):
+    around: Any = context.get(_SCOPE_KEY)
+    if around is not None:
         scope.opened_by = around.opened_by
-    context = otel_context.set_value(_SCOPE_KEY, scope, context)
     if span is not None:
-        context = visibility.at_work_in(context, span)
+        context = visibility.at_work_in(context, span, {_SCOPE_KEY: scope})
+    else:
+        context = otel_context.set_value(_SCOPE_KEY, scope, context)
     if scope.entry_span_id < 0:
         scope.entry_span_id = visibility.at_work(context).get_span_context().span_id
     return ambient.attach(context)
@@ -204,10 +205,13 @@ def leave(token: Any) -> None:
 
 def span_context(scope: Scope | None = None) -> Any:
     """The context that a new span of ours hangs in: under the span at work, or a silent scope's."""
-    context, at_work = ambient.current(), ambient.current_span()
-    scope = scope or current()
+    context = ambient.current()
+    at_work = visibility.at_work(context)
+    if scope is None:
+        scope = context.get(_SCOPE_KEY)  # pyright: ignore[reportAssignmentType]
     if (
         scope is not None
+        and scope.open
         and scope.span is not None
         and at_work.get_span_context().span_id == scope.entry_span_id
     ):

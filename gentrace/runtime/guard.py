@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any, Protocol
 
-from gentrace.runtime import ambient, cancelling, notices, stepping
+from gentrace.runtime import ambient, arguments, cancelling, notices, stepping
 
 MAX_FAILURES = 20
 
@@ -51,22 +50,6 @@ class Guard:
         self.failures = 0
 
 
-@lru_cache(maxsize=1024)
-def _signature(function: Any) -> tuple[inspect.Signature | None, str | None]:
-    """The function's signature, and the name of its ``**kwargs``, if any."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return None, None
-    rest = inspect.Parameter.VAR_KEYWORD
-    return signature, next((n for n, p in signature.parameters.items() if p.kind is rest), None)
-
-
-def forget() -> None:
-    """Forget the functions that were seen (they are the host's)."""
-    _signature.cache_clear()
-
-
 class Call:
     """One call of a hooked function: its arguments by name, whatever way they were given."""
 
@@ -88,18 +71,7 @@ class Call:
     def arguments(self) -> dict[str, Any]:
         """Argument name to value; only those that were given."""
         if self._bound is None:
-            signature, rest = _signature(getattr(self.function, "__func__", self.function))
-            bound = dict(self.kwargs)
-            if signature is not None:
-                owner = getattr(self.function, "__self__", None)
-                args = self.args if owner is None else (owner, *self.args)
-                try:
-                    bound = dict(signature.bind_partial(*args, **self.kwargs).arguments)
-                except TypeError:
-                    pass  # the host's own call will raise the same error
-            if rest is not None:
-                bound.update(bound.get(rest, {}))
-            self._bound = bound
+            self._bound = arguments.by_name(self.function, self.args, self.kwargs)
         return self._bound
 
 

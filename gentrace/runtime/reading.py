@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 from gentrace.core.profile import Target
@@ -46,6 +47,13 @@ def plain(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
+@lru_cache(maxsize=1024)
+def _parsed(path: str) -> tuple[str, tuple[str, ...]]:
+    """Where a path begins, and its parts below that."""
+    root, *parts = path.split(".")
+    return root, tuple(parts)
+
+
 def read(
     target: Target, key: str, call: Call, result: Any = None, error: BaseException | None = None
 ) -> Any:
@@ -53,8 +61,7 @@ def read(
     for path in target.read.get(key, ()):
         if path.startswith("="):
             return path[1:]
-        root, _, rest = path.partition(".")
-        parts = rest.split(".") if rest else []
+        root, parts = _parsed(path)
         value: Any
         if root == "args":
             value = call.arguments.get(parts[0]) if parts else None

@@ -18,7 +18,7 @@ from gentrace.core.host_logs import fields_by_name
 from gentrace.core.profile import Profile, Target
 from gentrace.core.scrub import Scrubber
 from gentrace.core.settings import HOST, OWN, Settings
-from gentrace.runtime import context, guard, notices, visibility
+from gentrace.runtime import arguments, context, notices, visibility
 from gentrace.runtime.code_state import CodeState
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.export.installation_key import installation_key
@@ -298,7 +298,7 @@ class Session:
         self.engine.tracing.close()
         visibility.forget()
         context.forget_all()
-        guard.forget()
+        arguments.forget()
         return left
 
     def _undo_libraries(self) -> None:

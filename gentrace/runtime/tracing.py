@@ -101,7 +101,8 @@ class Tracing(Telling):
         """End a span of ours now, or as soon as its generation's id is known."""
         if run is not None:
             if run.generation_id is not None:
-                span.set_attribute(names.GENERATION_ID, run.generation_id)
+                if names.GENERATION_ID not in (getattr(span, "attributes", None) or ()):
+                    span.set_attribute(names.GENERATION_ID, run.generation_id)
             elif not run.closed:
                 run.pending.append((span, end_ns or time.time_ns()))
                 return

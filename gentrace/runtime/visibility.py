@@ -8,7 +8,8 @@ may put attributes and events on our spans; no propagator finds a trace to send 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -18,6 +19,11 @@ from gentrace.runtime.export import place
 
 _SPAN_KEY = otel_context.create_key("gentrace.span")
 _OUTSIDE_KEY = otel_context.create_key("gentrace.outside")
+(_CURRENT_KEY,) = trace.set_span_in_context(trace.INVALID_SPAN, otel_context.Context())
+"""Where OpenTelemetry keeps the current span."""
+
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def _never() -> bool:
@@ -78,7 +84,8 @@ def forget() -> None:
 
 
 def _has_provider() -> bool:
-    return place.of_host() is not None
+    found = place.found()
+    return found is not None and place.acting(found) is not None
 
 
 def at_work(context: otel_context.Context | None = None) -> trace.Span:
@@ -87,10 +94,12 @@ def at_work(context: otel_context.Context | None = None) -> trace.Span:
     The current span of OpenTelemetry's context where it is in the same trace as ours (a library's,
     or the host's in a provider that we share), else ours.
     """
-    seen = trace.get_current_span(context)
-    own: Any = otel_context.get_value(_SPAN_KEY, context)
+    if context is None:
+        context = otel_context.get_current()
+    seen: Any = context.get(_CURRENT_KEY, trace.INVALID_SPAN)
+    own: Any = context.get(_SPAN_KEY)
     if own is None:
-        return seen
+        return trace.get_current_span(context)
     same = own.get_span_context().trace_id == seen.get_span_context().trace_id
     # in one trace with ours but in another backend it would be a parent that ours have nowhere
     return seen if same and (is_shared() or not _has_provider()) else own
@@ -101,20 +110,27 @@ def known_to_us(context: otel_context.Context, span: trace.Span) -> otel_context
     return otel_context.set_value(_SPAN_KEY, span, context)
 
 
-def at_work_in(context: otel_context.Context, span: trace.Span) -> otel_context.Context:
-    """That context with the span at work, of which the host sees what it may."""
-    outside = trace.get_current_span(context)
+def at_work_in(
+    context: otel_context.Context, span: trace.Span, more: Mapping[str, Any] = _NOTHING
+) -> otel_context.Context:
+    """That context with the span at work, of which the host sees what it may.
+
+    Args:
+        more: what else is put into it.
+    """
+    outside: Any = context.get(_CURRENT_KEY, trace.INVALID_SPAN)
+    made: dict[str, Any] = {**context, **more, _SPAN_KEY: span}
     if is_shared():
-        shown = span
-    elif isinstance(outside, Face) or outside is trace.INVALID_SPAN:
+        made[_CURRENT_KEY] = span
+    elif type(outside) is Face or outside is trace.INVALID_SPAN:
         if _has_provider():
-            return known_to_us(context, span)
-        shown = Face(span)
-    else:
-        return known_to_us(context, span)  # it may be a caller's, on its way to another service
-    if otel_context.get_value(_OUTSIDE_KEY, context) is None:
-        context = otel_context.set_value(_OUTSIDE_KEY, outside, context)
-    return trace.set_span_in_context(shown, known_to_us(context, span))
+            return otel_context.Context(made)
+        made[_CURRENT_KEY] = Face(span)
+    else:  # it may be a caller's, on its way to another service
+        return otel_context.Context(made)
+    if made.get(_OUTSIDE_KEY) is None:
+        made[_OUTSIDE_KEY] = outside
+    return otel_context.Context(made)
 
 
 def without_ours(context: otel_context.Context) -> otel_context.Context:

@@ -23,6 +23,7 @@ from gentrace.core.settings import BOTH, HOST, OWN, Settings
 from gentrace.runtime.export import addresses
 
 _NESTED = 2
+_IDLE = (trace.NoOpTracerProvider, trace.ProxyTracerProvider)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,21 @@ class Place:
         return None if self.where == OWN else self.host
 
 
+def found() -> Any:
+    """The tracer provider that somebody has set, as it is; None where nobody has."""
+    return getattr(trace, "_TRACER_PROVIDER", None)
+
+
+def acting(provider: Any) -> Any:
+    """That provider; None where it is one that makes no spans."""
+    if provider is None or type(provider) is TracerProvider:
+        return provider  # at once: a span is started every time this is asked
+    return None if isinstance(provider, _IDLE) else provider
+
+
 def of_host() -> Any:
     """The tracer provider that the host has set; None where it has set none, or none that acts."""
-    found: Any = getattr(trace, "_TRACER_PROVIDER", None)
-    idle = (trace.NoOpTracerProvider, trace.ProxyTracerProvider)
-    return None if isinstance(found, idle) else found
+    return acting(found())
 
 
 def sdk(provider: Any, nested: int = _NESTED) -> TracerProvider | None:

@@ -29,6 +29,9 @@ class Router(SpanProcessor):
     Args:
         after: told of each span that the host's processors have and our exporter has not.
         changed: told when another place than before is decided on.
+
+    Attributes:
+        decided: what :attr:`place` said when it was last asked.
     """
 
     def __init__(
@@ -41,20 +44,31 @@ class Router(SpanProcessor):
     ) -> None:
         self._pipeline, self._process, self._scrubber = pipeline, process, scrubber
         self._after, self._changed = after, changed
-        self._seen: tuple[Any, Any, Any] = (None, None, None)
-        self._place = place.choose(None, pipeline.settings)
+        self._found: Any = None
+        self._host: TracerProvider | None = None
+        self._processors: Any = None
+        self.decided = place.choose(None, pipeline.settings)
         self._handover: Handover | None = None
 
     @property
     def place(self) -> Place:
         """Where spans that end now go."""
-        provider = place.of_host()
+        found = place.found()  # asked for each span: mostly nothing has changed
+        same = found is self._found and found is self._host
+        if same and (found is None or _processors(found) is self._processors):
+            return self.decided
+        return self._look(found)
+
+    def _look(self, found: Any) -> Place:
+        """Decide again where the provider, the one that it stands for or its processors changed."""
+        provider = place.acting(found)
         host = place.sdk(provider)
-        seen = provider, host, None if host is None else _processors(host)
-        if any(now is not then for now, then in zip(seen, self._seen, strict=True)):
+        processors = None if host is None else _processors(host)
+        now, then = (found, host, processors), (self._found, self._host, self._processors)
+        if any(one is not other for one, other in zip(now, then, strict=True)):
             self._decide(provider)
-            self._seen = seen
-        return self._place
+            self._found, self._host, self._processors = now
+        return self.decided
 
     def _decide(self, provider: Any) -> None:
         chosen = place.choose(provider, self._pipeline.settings)
@@ -63,13 +77,13 @@ class Router(SpanProcessor):
             self._handover = None
         elif self._handover is None or self._handover.host is not taking:
             self._handover = Handover(taking, self._scrubber, self._handed)
-        before, self._place = self._place, chosen
+        before, self.decided = self.decided, chosen
         self._process.host_service = _service(taking) if chosen.where == HOST else ""
         if chosen != before:
             self._changed(chosen)
 
     def _handed(self, spans: list[Any]) -> None:
-        if self._place.where == HOST:
+        if self.decided.where == HOST:
             self._after(spans)
 
     def is_together(self) -> bool:
@@ -133,18 +147,18 @@ class RoutedIds(IdGenerator):
     def __init__(self, router: Router) -> None:
         self._router, self._own = router, ids.OwnRandomIds()
 
-    def _at_work(self) -> IdGenerator:
-        host = self._router.place.takes
+    def _beside(self, host: TracerProvider | None) -> IdGenerator:
         return self._own if host is None else ids.beside(host.id_generator)
 
     def generate_span_id(self) -> int:
-        return self._at_work().generate_span_id()
+        """As it was decided for the sampler, who was asked just before."""
+        return self._beside(self._router.decided.takes).generate_span_id()
 
     def generate_trace_id(self) -> int:
-        return self._at_work().generate_trace_id()
+        return self._beside(self._router.place.takes).generate_trace_id()
 
     def is_trace_id_random(self) -> bool:
-        return self._at_work().is_trace_id_random()
+        return self._beside(self._router.decided.takes).is_trace_id_random()
 
 
 def _processors(host: TracerProvider) -> Any:
