@@ -49,7 +49,8 @@ def as_inspect_says(
         bound = dict(signature.bind_partial(*given_, **kwargs).arguments)
     except TypeError:
         bound = dict(kwargs)
-    return {**bound, **bound.get("kwargs", {})}
+    rest: dict[str, Any] = bound.get("kwargs", {})
+    return {**bound, **rest}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)

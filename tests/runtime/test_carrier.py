@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import pickle
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -26,9 +28,11 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from gentrace.core import names
 from gentrace.runtime import carrier, context
 from gentrace.runtime.baggage import MAX_BYTES
+from gentrace.runtime.context import Run
 from tests.runtime.conftest import Swallowed
 from tests.runtime.hooks.test_arq_worker import ENQUEUE, JOB, id_of, job, parent_of, queued, told
-from tests.support.host import SmallHost, attributes
+from tests.support.host import SmallHost, attributes, until
+from tests.support.waiting import PATIENCE_S
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 numbers = itertools.count()
@@ -97,6 +101,52 @@ async def test_a_job_without_a_carrier_runs_and_is_adopted(host: SmallHost) -> N
     assert span.parent is None
     assert attributes(span)[names.INCOMPLETE] == ("adopted",)
     assert attributes(span)[names.GENERATION_ID] == "1"
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["nobody's", "known"])
+@pytest.mark.parametrize("when", ["before it starts", "meanwhile", "after its end"])
+async def test_whose_job_it_is_is_learnt_late(
+    host: SmallHost, monkeypatch: pytest.MonkeyPatch, when: str, known: bool
+) -> None:
+    """The store answers after the time that the host waits: with the run, or that there is none."""
+    await queue_one(host)
+    rewrite(host, **{carrier.KEY: ...})
+    if known:
+        parent = trace.SpanContext(0xAB, 0xCD, is_remote=True, trace_flags=trace.TraceFlags(1))
+        host.session.engine.store.save(Run("1", parent=parent, owned=True))
+        host.elsewhere()
+    reads, may_answer = host.session.engine.store.runs, threading.Event()
+    read = reads._read
+
+    def slowly(client: Any, generation_id: str | None) -> Run | None:
+        may_answer.wait(PATIENCE_S)
+        return read(client, generation_id)
+
+    monkeypatch.setattr(reads, "_read", slowly)
+
+    async def answer() -> None:
+        may_answer.set()
+        await until(lambda: not reads.is_unsure("1"))
+        await asyncio.sleep(0.01)  # what the loop was handed is done
+
+    async def begins(_ctx: dict[str, Any]) -> None:
+        if when == "before it starts":
+            await answer()
+
+    async def works(ctx: dict[str, Any]) -> dict[str, str]:
+        if when == "meanwhile":
+            await answer()
+        assert (context.recording() is None) == (when == "after its end")
+        return await work(ctx)
+
+    async def ends(_ctx: dict[str, Any]) -> None:
+        await answer()
+
+    await host.work([job(works)], on_job_start=begins, on_shutdown=ends)
+    assert told(host) == [("succeeded", 1, "UNSET")]
+    span = host.one(JOB)
+    assert attributes(span).get(names.INCOMPLETE) == (None if known else ("adopted",))
+    assert (span.parent is None) == (not known)
 
 
 @pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE.keys())

@@ -22,6 +22,7 @@ from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks import arq_outcome as outcome
+from gentrace.runtime.hooks import arq_unsure
 from gentrace.runtime.hooks.arq_outcome import Job
 from gentrace.runtime.runs import jobs, steps
 from gentrace.runtime.runs.record import KEPT
@@ -70,9 +71,9 @@ class JobSpans:
                 job.run = await store.runs.current(generation_id, sent, until)
             if job.run is None and sent is None and declared is not None and declared.own:
                 job.run = await store.runs.look_again(generation_id, until)
-            unsure = sent is None and store.runs.is_unsure(generation_id)
-            if unsure:
-                return  # its run has a trace, which this process may learn before the job's end
+            if sent is None and store.runs.is_unsure(generation_id):
+                arq_unsure.await_answer(self.engine, job, self._learnt)
+                return
             if job.run is None and declared is not None and (declared.own or sent is not None):
                 job.run = Run(generation_id, parent=sent, owned=True, adopted=sent is None)
                 context.remember(job.run)
@@ -99,6 +100,7 @@ class JobSpans:
         name = job.function.removeprefix("cron:")
         job.cron = name if is_cron else ""
         caller = f"cron:{name}" if is_cron else f"job:{self._name(job)}"
+        job.run = job.run or arq_unsure.known_by_now(self.engine, job, own=self._is_own(job))
         job.scope = Scope("job", job.run, caller)
         if isinstance(ctx, dict):
             job.tried = ctx.get("job_try")  # pyright: ignore[reportUnknownMemberType]
@@ -134,15 +136,25 @@ class JobSpans:
         if self._is_own(job):
             steps.job_started(self.engine, run, job.span, job.began_ns)
 
-    def _begin_late(self, job: Job, run: Run | None) -> None:
-        """Whose job it is was learnt while it ran: its span, as of its start."""
-        if run is None or run.parent is None or not self._is_own(job) or job.scope is None:
+    def _learnt(self, job: Job) -> None:
+        """Whose job it is was learnt while it ran, or after it: its span, as of its start."""
+        scope = job.scope
+        if job.run is not None or scope is None or not self._is_own(job):
             return
-        parent, job.run, job.began_ns = run.parent, run, job.scope.entered_ns
+        run = arq_unsure.known_by_now(self.engine, job, own=True)
+        if run is None:
+            return
+        parent, job.run, job.began_ns = run.parent, run, scope.entered_ns
         job.attempts = -1  # nobody counted
         self._start_span(job, run, job.began_ns)
         steps.job_started(self.engine, run, job.span, job.began_ns)
-        run.parent = parent  # what came in between may have moved on from there
+        if scope.open:
+            scope.run, scope.span = run, job.span
+            return
+        if parent is not None:
+            run.parent = parent  # what came in between may have moved on from there
+        if job.over:
+            self._conclude(job, run)
 
     def _reveal(self, job: Job, run: Run) -> None:
         """It has done something: its span, as of its start, and those of what led there."""
@@ -214,14 +226,14 @@ class JobSpans:
             self.engine.liveness.ticked(job.cron, failed)
         if job.scope is not None:
             job.scope.close()
-        if job.run is None and job.scope is not None and job.generation_id is not None:
-            self._begin_late(job, context.find(job.generation_id))
+        self._learnt(job)
         if job.finished and (job.carried or job.run is not None):
             jobs.drop(self.engine.store, job.job_id)
         if job.span is None and job.refused and job.run is not None:
             self._start_span(job, job.run)  # it never came to run
         if job.run is not None and (job.span is not None or job.scope is not None):
             self._conclude(job, job.run)
+        job.over = True
 
     def _conclude(self, job: Job, run: Run) -> None:
         became = outcome.of(job)

@@ -38,6 +38,7 @@ class Job:
     """One try of one job, from the worker's reading it to its end.
 
     Attributes:
+        unsure: whose it is was not known before it began.
         read: its payload was there and could be read.
         corrupt: its payload was there and could not.
         cron: its name as a cron job; empty where it is none.
@@ -52,6 +53,7 @@ class Job:
         again: what it put on a queue of its own run.
         attempts: the run's submissions before it.
         began_ns: when its function was called.
+        over: the try is over, and was told as far as it was known.
         finished: ARQ took it off the queue (True), or leaves it there to be run again.
     """
 
@@ -70,6 +72,7 @@ class Job:
     scope: Scope | None = None
     span: Span | None = None
     tried: int | None = None
+    unsure: bool = False
     read: bool = False
     corrupt: bool = False
     started: bool = False
@@ -85,6 +88,7 @@ class Job:
     again: list[Enqueued] = field(default_factory=list["Enqueued"])
     attempts: int = 0
     began_ns: int = 0
+    over: bool = False
 
 
 working: ContextVar[Job | None] = ContextVar("gentrace.job", default=None)

@@ -24,6 +24,7 @@ from gentrace.runtime.engine import Engine
 from gentrace.runtime.flushing import flush_off_loop
 from gentrace.runtime.hooks.arq_job import JobSpans
 from gentrace.runtime.hooks.arq_outcome import Job, working
+from gentrace.runtime.hooks.arq_unsure import GUARD
 from gentrace.runtime.wrapping import Hooked
 
 
@@ -48,7 +49,7 @@ class WorkerHooks:
 
     def __init__(self, engine: Engine) -> None:
         self.engine, self.spans = engine, JobSpans(engine)
-        self.guard = engine.guard("arq worker")
+        self.guard = engine.guard(GUARD)
         self._observed: list[tuple[weakref.ref[Any], str, Any]] = []
 
     def guarded(self, work: Callable[..., Any], *args: Any) -> Any:

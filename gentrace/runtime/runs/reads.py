@@ -34,11 +34,13 @@ class RunReads:
         self._asked: dict[str, float] = {}
         self._fetching: set[str] = set()
         self._unanswered: set[str] = set()
+        self._awaiting: dict[str, list[Callable[[], None]]] = {}
 
     def after_fork(self) -> None:
         """In a forked child: nothing is on its way."""
         self._fetching.clear()
         self._unanswered.clear()
+        self._awaiting.clear()
 
     def is_unsure(self, generation_id: str) -> bool:
         """Whether a Redis that may know that generation's run has not said so yet.
@@ -46,6 +48,17 @@ class RunReads:
         Nobody begins another trace for it then: the answer comes late, and is kept.
         """
         return generation_id in self._unanswered
+
+    def when_sure(self, generation_id: str, told: Callable[[], None]) -> None:
+        """Have that called once, on the store's thread, when Redis has said whose run it is."""
+        self._awaiting.setdefault(generation_id, []).append(told)
+        if generation_id not in self._unanswered:  # it has answered meanwhile
+            self._answered(generation_id)
+
+    def _answered(self, generation_id: str) -> None:
+        self._unanswered.discard(generation_id)
+        for told in self._awaiting.pop(generation_id, ()):
+            told()
 
     async def resolve(self, kind: str, value: str, until: float = 0.0) -> Run | None:
         """The run of the generation that an id of another kind stands for."""
@@ -95,7 +108,7 @@ class RunReads:
             self._fetching.discard(generation_id)
             if client is not None:
                 self.remember(self._read(client, generation_id))
-                self._unanswered.discard(generation_id)
+                self._answered(generation_id)
 
         self._fetching.add(generation_id)
         self._thread.ask(fetch)
@@ -118,11 +131,12 @@ class RunReads:
             return None
         if len(self._unanswered) > MAX_WAITING:
             self._unanswered.clear()
+            self._awaiting.clear()
         self._unanswered.add(generation_id)
 
         def reading(client: Any) -> Run | None:
-            run = self._read(client, generation_id)
-            self._unanswered.discard(generation_id)
+            run = self.remember(self._read(client, generation_id))
+            self._answered(generation_id)
             return run
 
         return await self.ask(reading, until=until)
