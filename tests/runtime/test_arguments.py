@@ -49,7 +49,7 @@ def as_inspect_says(
         bound = dict(signature.bind_partial(*given_, **kwargs).arguments)
     except TypeError:
         bound = dict(kwargs)
-    rest: dict[str, Any] = bound.get("kwargs", {})
+    rest: Any = bound.get("kwargs", {})
     return {**bound, **rest}
 
 
