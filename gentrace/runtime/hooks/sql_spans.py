@@ -9,9 +9,10 @@ Observed on: SQLAlchemy 2.0 and 2.1.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
@@ -201,20 +202,32 @@ class SqlSpans:
 
 
 class _Flag:
-    """A class's note that somebody listens, which SQLAlchemy sets and never takes back."""
+    """A class's note that somebody listens, which SQLAlchemy sets and never takes back.
+
+    It stays while any of ours listens, in whatever order they come and go.
+    """
 
     _NAME, _OURS = "_has_events", 1  # as true as True, which it is once the host listens, too
+    _before: ClassVar[dict[Any, Any]] = {}
+    _listening: ClassVar[Counter[Any]] = Counter()
 
     def __init__(self, owner: Any) -> None:
-        self._owner, self._before = owner, getattr(owner, self._NAME, None)
+        self._owner = owner
+        if not self._listening[owner]:
+            self._before[owner] = getattr(owner, self._NAME, None)
+        self._listening[owner] += 1
 
     def mark(self) -> None:
-        if self._before is False:
+        if self._before[self._owner] is False:
             setattr(self._owner, self._NAME, self._OURS)
 
     def restore(self) -> None:
+        self._listening[self._owner] -= 1
+        if self._listening[self._owner]:
+            return
+        before = self._before.pop(self._owner)
         if type(getattr(self._owner, self._NAME, None)) is int:
-            setattr(self._owner, self._NAME, self._before)
+            setattr(self._owner, self._NAME, before)
 
 
 def is_cancellation(exc: BaseException) -> bool:

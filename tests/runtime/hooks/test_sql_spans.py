@@ -33,6 +33,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from gentrace.core import names, sql_text
 from gentrace.runtime.guard import MAX_FAILURES
+from gentrace.runtime.hooks.sql_spans import SqlSpans
+from gentrace.runtime.tracing import GatedTracerProvider
 from tests.support.sql_work import SqlWork, no_others, sql_work
 from tools.servers import PostgresServer
 
@@ -306,6 +308,18 @@ def test_nothing_stays_behind(engine: Engine) -> None:
         assert {name: vars(Engine).get(name) for name in before} == before
         assert list(engine.dispatch.before_cursor_execute) == []
         assert list(engine.dialect.dispatch.handle_error) == []
+
+
+def test_who_comes_second_hears_when_the_first_has_gone(engine: Engine) -> None:
+    with sql_work() as first:
+        second = SqlSpans(first.spans._engine, GatedTracerProvider(first.tracing, None))
+        second.install()
+    try:
+        with first.run(), engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    finally:
+        second.remove()
+    assert first.ended.names() == ["SELECT"]  # the connect is hooked once, by who came first
 
 
 def test_what_the_host_listens_to_meanwhile_it_hears_afterwards() -> None:
