@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gentrace.core import names, otlp
+from gentrace.core import names
 from gentrace.core.errors import SourceError
 from gentrace.core.spans import Span, Trace, oldest_first, plain, repeated, traces
 from gentrace.sources.base import ALWAYS, Found, Window
 from gentrace.sources.files import look, opened, passed_over
+from gentrace.sources.whole import Spans
 
 SUFFIXES = (".jsonl", ".json", ".ndjson")
 PROCESSES = "processes-"
@@ -174,8 +175,9 @@ class OtlpFiles:
                 yield from self._read(file.path, keep)
 
     def _read(self, path: Path, keep: Keep) -> Iterator[Span]:
-        read = lines = spans_lost = replaced = 0
+        read = lines = replaced = 0
         notes: list[str] = []
+        decoder = Spans()
         try:
             with opened(path) as handle:
                 for line in _whole_lines(handle):
@@ -183,7 +185,7 @@ class OtlpFiles:
                         lines += _torn(line)
                         continue
                     try:
-                        spans, lost = otlp.decode(otlp.parse(line))
+                        spans = decoder.of(line)
                     except (ValueError, RecursionError):
                         # An unfinished last line is being written right now, or its writer
                         # was killed in the middle of it: nothing to worry anybody with.
@@ -191,7 +193,6 @@ class OtlpFiles:
                         continue
                     read += 1
                     replaced += not _is_utf8(line)
-                    spans_lost += lost
                     yield from spans
         except FileNotFoundError:
             return  # the spool dropped it since it was listed
@@ -206,7 +207,7 @@ class OtlpFiles:
             notes.append(
                 f"{_lines(replaced)} in {path} with bytes that are no UTF-8, read as \ufffd"
             )
-        for count, what in ((lines, "line"), (spans_lost, "span")):
+        for count, what in ((lines, "line"), (decoder.damaged, "span")):
             if count:
                 notes.append(f"{count} damaged {what}{'s' * (count > 1)} in {path}, skipped")
         if notes:
@@ -214,6 +215,8 @@ class OtlpFiles:
 
 
 def _is_utf8(line: bytes) -> bool:
+    if line.isascii():
+        return True
     try:
         line.decode()
     except UnicodeDecodeError:

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from gentrace.core import names, otlp
 from gentrace.core.spans import Span
-from gentrace.sources.index import typed
+from gentrace.sources import typed
 from gentrace.sources.index.fields import (
     Fields,
     from_head,
@@ -19,7 +19,7 @@ from gentrace.sources.index.fields import (
     names_one,
     spelling,
 )
-from gentrace.sources.index.typed import SpanHead
+from gentrace.sources.typed import SpanHead
 
 TELLING = frozenset(
     {
