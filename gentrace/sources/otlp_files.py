@@ -16,11 +16,13 @@ from pathlib import Path
 from gentrace.core import names
 from gentrace.core.errors import SourceError
 from gentrace.core.spans import Span, Trace, oldest_first, plain, repeated, traces
+from gentrace.sources import rotated
 from gentrace.sources.base import ALWAYS, Found, Window
-from gentrace.sources.files import look, opened, passed_over
+from gentrace.sources.files import look, passed_over
+from gentrace.sources.packed import Cut, opened
+from gentrace.sources.rotated import SUFFIXES
 from gentrace.sources.whole import Spans
 
-SUFFIXES = (".jsonl", ".json", ".ndjson")
 PROCESSES = "processes-"
 _MOST_PASSED = 3
 _SPELT_ONE_WAY = re.compile(r"[A-Za-z0-9_:-]+")
@@ -39,7 +41,7 @@ class _File:
 
 
 class OtlpFiles:
-    """A file, or every ``.jsonl``, ``.json`` and ``.ndjson`` file of a folder.
+    """A file, or every ``.jsonl``, ``.json`` and ``.ndjson`` file of a folder, rotated or packed.
 
     Args:
         path: the file or folder.
@@ -47,7 +49,8 @@ class OtlpFiles:
         may_be_missing: an absent folder is an empty one (nothing was traced yet).
 
     Attributes:
-        passed_over: what of the folder is named as a file of spans and is no file, in sentences.
+        passed_over: what is named as a file of spans and is not read, in sentences: what is no
+            file or packed in another way, and beside a single file the older ones of its rotation.
 
     Raises:
         SourceError: from every reading method, where ``path`` is absent or unreadable.
@@ -132,6 +135,7 @@ class OtlpFiles:
         self.passed_over = ()
         alone = look(self.path)
         if isinstance(alone, os.stat_result):
+            self.passed_over = _older(self.path)
             return [_File(self.path, alone.st_mtime_ns, alone.st_size)]
         found: list[_File] = []
         passed: list[str] = []
@@ -141,8 +145,10 @@ class OtlpFiles:
                 if path.name.startswith(PROCESSES):
                     continue
                 others = True
-                there = look(path) if path.suffix in SUFFIXES else None
-                if isinstance(there, str):
+                there = look(path) if rotated.is_named_so(path.name) else None
+                if how := rotated.unread(path.name):
+                    passed.append(passed_over(path, f"packed in a way that is not read ({how})"))
+                elif isinstance(there, str):
                     passed.append(passed_over(path, there))
                 elif there is not None:
                     found.append(_File(path, there.st_mtime_ns, there.st_size))
@@ -196,6 +202,8 @@ class OtlpFiles:
                     yield from spans
         except FileNotFoundError:
             return  # the spool dropped it since it was listed
+        except Cut as exc:
+            notes.append(cut_off(path, exc))
         except OSError as exc:
             if path == self.path:
                 raise SourceError(f"{self.description} cannot be read: {exc.strerror}") from None
@@ -212,6 +220,27 @@ class OtlpFiles:
                 notes.append(f"{count} damaged {what}{'s' * (count > 1)} in {path}, skipped")
         if notes:
             self._notes[path] = notes
+
+
+def cut_off(path: Path, cut: Cut) -> str:
+    """What to say of a file whose end could not be unpacked."""
+    return f"{path} is not read to its end: {cut.strerror}"
+
+
+def not_read(path: Path) -> str:
+    """What to say of a file that could not be read."""
+    return f"{path} cannot be read, left out"
+
+
+def _older(path: Path) -> list[str]:
+    try:
+        found = rotated.beside(path)
+    except OSError:
+        return []
+    files = f"an older file of its rotation lies ({found[0].name})" if found else ""
+    if len(found) > 1:
+        files = f"{len(found)} older files of its rotation lie ({found[0].name}, …)"
+    return [f"beside {path} {files}; to read them, too, give its folder"] if found else []
 
 
 def _is_utf8(line: bytes) -> bool:

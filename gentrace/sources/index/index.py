@@ -21,7 +21,7 @@ from gentrace.core.spans import Trace, repeated, traces
 from gentrace.sources.index import places, tables, take
 from gentrace.sources.index.known import changes
 from gentrace.sources.index.tables import RunColumns
-from gentrace.sources.otlp_files import OtlpFiles
+from gentrace.sources.otlp_files import OtlpFiles, not_read
 
 _LIMITS = "SET memory_limit='300MB'; SET threads=2; SET preserve_insertion_order=false"
 _LOCKS = "lock on file"
@@ -44,6 +44,7 @@ class RunIndex:
         self._place = os.path.realpath(source.path)  # a link in a circle is no fault yet
         self._own: Path | None = None
         self._closed: list[Path] = []
+        self._cut: list[str] = []
         self._unkept = ""
         name = hashlib.sha256(self._place.encode()).hexdigest()[:24]
         try:
@@ -78,7 +79,7 @@ class RunIndex:
             for count, what in zip(counts, ("lines", "spans"), strict=True)
             if count
         ]
-        told += [f"{path} cannot be read, left out" for path in self._closed]
+        told += [not_read(path) for path in self._closed] + self._cut
         told += self.source.passed_over
         told += [self._unkept] if self._unkept else []
         ((twice,),) = self._db.execute(tables.REPEATED).fetchall()
@@ -178,7 +179,7 @@ class RunIndex:
         collects = gc.isenabled()
         gc.disable()  # millions of small tuples, none of them in a circle
         try:
-            self._closed += take.take(db, files, only=files == [self.source.path])
+            self._cut = take.take(db, files, only=files == [self.source.path])
         finally:
             if collects:
                 gc.enable()
