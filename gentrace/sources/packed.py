@@ -29,7 +29,7 @@ MOST_BYTES = 256 * 1024**2
 MOST_TIMES = 100
 _PIECE = 1024**2
 _LENGTH = 4
-_CONTROL = 9  # no text begins with a byte below this, and no request is longer than it makes one
+_CONTROL = 9  # no text begins with a byte below this: a length that does is of 150 MB at most
 
 
 class Cut(OSError):
@@ -195,11 +195,21 @@ def _unpackers(head: bytes) -> Callable[[Any], Any] | None:
 
 
 def _is_framed(head: bytes) -> bool:
-    """Whether a message after its length stands there, of zstd, protobuf or JSON."""
-    begins = head[_LENGTH:]
-    return len(head) > _LENGTH and head[0] < _CONTROL and (
-        begins == ZSTD or begins[:1] in (b"\n", b"{")
-    )  # fmt: skip
+    """Whether a message after its length stands there, of zstd or protobuf."""
+    size, begins = int.from_bytes(head[:_LENGTH], "big"), head[_LENGTH:]
+    if not 0 < size < _CONTROL << 24:
+        return False
+    return begins == ZSTD or (begins[:1] == b"\n" and _varint(begins[1:]) < size)
+
+
+def _varint(data: bytes) -> int:
+    """The number that begins there, as protobuf writes it: the length of the first resource."""
+    found = 0
+    for place, byte in enumerate(data):
+        found |= (byte & 0x7F) << (7 * place)
+        if byte < 0x80:
+            break
+    return found
 
 
 def _frames(head: bytes, stream: IO[bytes], most: int) -> Iterator[bytes]:

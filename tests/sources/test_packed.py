@@ -271,6 +271,13 @@ def test_a_length_that_is_none_takes_no_memory(folder: Path) -> None:
     assert listed(source) == ["9"]
 
 
+def test_what_a_crash_of_the_machine_leaves_is_no_length(folder: Path, cache: Path) -> None:
+    for count in range(1, 9):
+        (folder / "a.jsonl").write_bytes(b"\0" * count + b"\n" + TEXT)
+        assert listed(OtlpFiles(folder)) == ["1", "2", "3"]
+        assert ids(folder, cache) == ["1", "2", "3"]
+
+
 def test_a_named_pipe_is_still_none(folder: Path) -> None:
     os.mkfifo(folder / "a.jsonl.1.gz")
     with pytest.raises(SourceError, match="a named pipe"):
