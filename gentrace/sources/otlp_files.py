@@ -24,6 +24,8 @@ from gentrace.sources.rotated import SUFFIXES
 from gentrace.sources.whole import Spans
 
 PROCESSES = "processes-"
+MOST_SPANS = 2_000_000
+"""That are taken at once: some 1.6 GiB of memory."""
 _MOST_PASSED = 3
 _SPELT_ONE_WAY = re.compile(r"[A-Za-z0-9_:-]+")
 Keep = Callable[[bytes], bool]
@@ -52,6 +54,8 @@ class OtlpFiles:
         passed_over: what is named as a file of spans and is not read, in sentences: what is no
             file or packed in another way, and beside a single file the older ones of its rotation.
 
+        tell: is told how many bytes of lines were read, again and again; None asks for nothing.
+
     Raises:
         SourceError: from every reading method, where ``path`` is absent or unreadable.
     """
@@ -61,6 +65,9 @@ class OtlpFiles:
         self.passed_over: Sequence[str] = ()
         self._notes: dict[Path, list[str]] = {}
         self._repeated = 0
+        self.tell: Callable[[int], object] | None = None
+        self._left_out = ""
+        self._unread: list[Path] = []  # the file that is read now, and those that come then
 
     @property
     def description(self) -> str:
@@ -71,6 +78,7 @@ class OtlpFiles:
     def notes(self) -> Sequence[str]:
         """What was no file, damaged or closed, spans that came twice: of the last reading."""
         found = [*self.passed_over, *(note for notes in self._notes.values() for note in notes)]
+        found += [self._left_out] if self._left_out else []
         return [*found, repeated(self._repeated)] if self._repeated else found
 
     @property
@@ -80,8 +88,9 @@ class OtlpFiles:
 
     def traces(self, window: Window = ALWAYS) -> Found:
         """The traces with a span in the window, oldest first."""
-        found = traces(self._spans(_all, window))
-        return Found(self._oldest_first(t for t in found if window.meets(t.start_ns, t.end_ns)))
+        found = traces(self._at_most(self._spans(_all, window, newest_first=True)))
+        kept = self._oldest_first(t for t in found if window.meets(t.start_ns, t.end_ns))
+        return Found(kept, truncated=bool(self._left_out))
 
     def trace(self, trace_id: str) -> Sequence[Trace]:
         """The trace of that id, or all whose id starts with it."""
@@ -89,7 +98,7 @@ class OtlpFiles:
         whole = len(wanted) == 32
         keep = _mentions({wanted}) if whole else _all
         spans = (span for span in self._spans(keep) if span.trace_id.startswith(wanted))
-        return self._oldest_first(traces(spans))
+        return self._oldest_first(traces(self._at_most(spans)))
 
     def by_generation(self, generation_id: str, window: Window = ALWAYS) -> Found:
         """The traces with a span of that generation."""
@@ -111,7 +120,8 @@ class OtlpFiles:
         if not wanted:
             return Found(())
         spans = (span for span in self._spans(_mentions(wanted)) if span.trace_id in wanted)
-        return Found(self._oldest_first(traces(spans)))
+        kept = self._oldest_first(traces(self._at_most(spans)))
+        return Found(kept, truncated=bool(self._left_out))
 
     def _oldest_first(self, found: Iterable[Trace]) -> list[Trace]:
         given = oldest_first(found)
@@ -171,14 +181,33 @@ class OtlpFiles:
             )
         return sorted(found, key=lambda file: (file.written_ns, file.path.name))
 
-    def _spans(self, keep: Keep, window: Window = ALWAYS) -> Iterator[Span]:
+    def _spans(
+        self, keep: Keep, window: Window = ALWAYS, newest_first: bool = False
+    ) -> Iterator[Span]:
         """The spans of every line that ``keep`` lets through.
 
         A file last written before the window opens holds nothing that happened in it.
         """
-        for file in self._files():
-            if file.written_ns >= window.since_ns:
-                yield from self._read(file.path, keep)
+        self._left_out = ""
+        paths = [file.path for file in self._files() if file.written_ns >= window.since_ns]
+        self._unread = paths[::-1] if newest_first else paths
+        while self._unread:
+            yield from self._read(self._unread[0], keep)
+            del self._unread[0]
+
+    def _at_most(self, spans: Iterable[Span]) -> Iterator[Span]:
+        """As many as are taken at once; what is left out is said."""
+        for number, span in enumerate(spans):
+            if number == MOST_SPANS:
+                first, *others = self._unread
+                more = f" and {len(others)} more file{'s' * (len(others) > 1)}" if others else ""
+                self._left_out = (
+                    f"more than {MOST_SPANS:,} spans are asked for, and so many are taken at once: "
+                    f"the rest of {first}{more} is left out. Ask for one generation, or give fewer "
+                    "files; slow and failing look at all of them"
+                )
+                return
+            yield span
 
     def _read(self, path: Path, keep: Keep) -> Iterator[Span]:
         read = lines = replaced = 0
@@ -187,6 +216,8 @@ class OtlpFiles:
         try:
             with opened(path) as handle:
                 for line in _whole_lines(handle):
+                    if self.tell is not None:
+                        self.tell(len(line))
                     if not keep(line):
                         lines += _torn(line)
                         continue

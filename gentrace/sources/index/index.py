@@ -179,7 +179,7 @@ class RunIndex:
         collects = gc.isenabled()
         gc.disable()  # millions of small tuples, none of them in a circle
         try:
-            self._cut = take.take(db, files, only=files == [self.source.path])
+            self._cut = take.take(db, files, files == [self.source.path], self.source.tell)
         finally:
             if collects:
                 gc.enable()

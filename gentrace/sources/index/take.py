@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, replace
 from itertools import groupby
@@ -26,11 +26,17 @@ from gentrace.sources.packed import Cut, opened
 _LINE_BYTES = 512 * 1024
 
 
-def take(db: duckdb.DuckDBPyConnection, files: Sequence[Path], only: bool = False) -> list[str]:
+def take(
+    db: duckdb.DuckDBPyConnection,
+    files: Sequence[Path],
+    only: bool = False,
+    tell: Callable[[int], object] | None = None,
+) -> list[str]:
     """Brings the index up to date, of runs without a run span with what else tells of them.
 
     Args:
         only: there is no other file than the one that is given.
+        tell: is told how many bytes were read, again and again.
 
     Returns:
         What to say of the files that could not be read, or not to their end: the index holds what
@@ -56,7 +62,7 @@ def take(db: duckdb.DuckDBPyConnection, files: Sequence[Path], only: bool = Fals
             known = replace(before, path=str(path)) if before else Known(following, str(path))
             following += before is None
             read[known.id] = path
-            row, fault = _read(path, known, writer, told)
+            row, fault = _read(path, known, writer, told, tell)
             if isinstance(fault, Cut):
                 closed.append(cut_off(path, fault))
             elif fault and only:
@@ -81,7 +87,11 @@ _SPOT = np.dtype(
 
 
 def _read(
-    path: Path, known: Known, writer: Writer, told: list[NDArray[Any]]
+    path: Path,
+    known: Known,
+    writer: Writer,
+    told: list[NDArray[Any]],
+    tell: Callable[[int], object] | None = None,
 ) -> tuple[tuple[Any, ...], OSError | None]:
     """Takes in what is new in a file: its row for the table of files, and why it ended early.
 
@@ -98,6 +108,8 @@ def _read(
                     writer.run(run, known.id)
                 if seen.telling:
                     told.append(_spots(seen, known.id))
+                if tell is not None:
+                    tell(seen.read_to - read_to)
                 read_to, lines = seen.read_to, lines + seen.damaged_lines
                 damaged += seen.damaged_spans
         with opened(path) as handle:
