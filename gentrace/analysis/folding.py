@@ -16,6 +16,7 @@ from gentrace.analysis.tries import Attempt, Try
 from gentrace.core import names
 from gentrace.core.spans import Span
 
+_FURTHEST = 200  # calls up from where a failure began: what is logged further up tells of others
 _BETWEEN = names.OF_THE_RECORD | {names.STATUS_CHANGE, OWN_ENQUEUE}
 
 
@@ -42,6 +43,7 @@ def beside(roots: Sequence[Node]) -> list[Node]:
     waiting = [top]
     while waiting:
         node = waiting.pop()
+        node.changed()
         lifted = False
         for child in node.children:  # grows as it is gone through
             for enqueue in _requeues(node, child):
@@ -117,6 +119,8 @@ def logs_kept(spans: Sequence[Span]) -> set[tuple[str, int]]:
     Looked for on the span where the failure began, on those that it made fail, and on what called
     them in the same job or request.
     """
+    if not any(is_log(event.name) for span in spans for event in span.events):
+        return set()
     known = {span.span_id: span for span in spans}
     above = {span.parent_id for span in spans if _fails(span)}
     began = [span for span in spans if _fails(span) and span.span_id not in above]
@@ -124,6 +128,8 @@ def logs_kept(spans: Sequence[Span]) -> set[tuple[str, int]]:
     for span in began:
         chain, seen = [span], {span.span_id}
         while (parent := known.get(chain[-1].parent_id)) and parent.span_id not in seen:
+            if len(chain) == _FURTHEST:
+                break
             if chain[-1].kind in ("CONSUMER", "SERVER"):
                 break
             seen.add(parent.span_id)

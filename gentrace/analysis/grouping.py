@@ -8,7 +8,7 @@ from collections.abc import Iterable, Set
 from gentrace.analysis.parts import Parts
 from gentrace.analysis.runs import Run
 from gentrace.core import names
-from gentrace.core.spans import Span, Trace
+from gentrace.core.spans import Span, Trace, nearest
 
 _LONGEST_NUMBER = 9  # digits of a run's number
 
@@ -54,12 +54,11 @@ def _shares(trace: Trace) -> dict[str, list[Span]]:
     known = [id_ for id_ in dict.fromkeys(ids.values()) if id_ is not None]
     if len(known) <= 1:
         return {id_: list(trace.spans) for id_ in known}
-    whole = Parts(trace.spans)
+    parents = {span.span_id: span.parent_id for span in trace.spans}
+    owners = nearest(parents, {span_id: id_ for span_id, id_ in ids.items() if id_ is not None})
     shares: dict[str, list[Span]] = defaultdict(list)
     for span in trace.spans:
-        above = (ids[parent.span_id] for parent in whole.ancestors(span))
-        owner = ids[span.span_id] or next((id_ for id_ in above if id_ is not None), known[0])
-        shares[owner].append(span)
+        shares[owners.get(span.span_id, known[0])].append(span)
     return shares
 
 

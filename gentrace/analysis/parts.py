@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 from gentrace.analysis.unwritten import stand_ins
 from gentrace.core import names
 from gentrace.core.profile import Statuses
-from gentrace.core.spans import Span
+from gentrace.core.spans import Span, nearest
 
 OWN_ENQUEUE = names.ENQUEUE_PREFIX + names.PROCESS_GENERATION
 SKIPPED = "skipped"
@@ -44,7 +45,14 @@ class Parts:
 
     def named(self, name: str) -> list[Span]:
         """The spans of that name, by start."""
-        return [span for span in self.spans if span.name == name]
+        return self._by_name.get(name, [])
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Span]]:
+        found: dict[str, list[Span]] = defaultdict(list)
+        for span in self.spans:
+            found[span.name].append(span)
+        return dict(found)
 
     @cached_property
     def by_id(self) -> dict[str, Span]:
@@ -107,7 +115,8 @@ class Parts:
     def finals(self) -> list[Final]:
         """Every final status that was reached, the last one last."""
         changes = [*self.status_changes()]
-        found = [_final(span, changes) for span in self.named(names.FINISH)]
+        moments = _moments(changes)
+        found = [_final(span, moments) for span in self.named(names.FINISH)]
         if not any(found):
             found = [
                 Final(outcome, at_ns, at_ns)
@@ -165,6 +174,13 @@ class Parts:
             span = parent
         return found
 
+    @cached_property
+    def jobs_above(self) -> dict[str, Span]:
+        """Of each span the job that it was made in, by the span's id; of a job itself."""
+        parents = {span.span_id: span.parent_id for span in self.spans}
+        jobs = {span.span_id: span for span in self.named(names.PROCESS_GENERATION)}
+        return nearest(parents, jobs)
+
     def below(self, span: Span) -> list[Span]:
         """The spans that hang under it, at whatever depth, in no order."""
         found: list[Span] = []
@@ -208,13 +224,20 @@ def _outcome(told: Mapping[str, Any]) -> str | None:
     return None if outcome is None else str(outcome)
 
 
-def _final(span: Span, changes: Sequence[tuple[int, Mapping[str, Any]]]) -> Final | None:
+def _moments(changes: Sequence[tuple[int, Mapping[str, Any]]]) -> dict[str, list[int]]:
+    """When each outcome was set, ascending."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for at_ns, told in sorted(changes, key=lambda change: change[0]):
+        if (outcome := _outcome(told)) is not None:
+            found[outcome].append(at_ns)
+    return dict(found)
+
+
+def _final(span: Span, moments: Mapping[str, Sequence[int]]) -> Final | None:
     outcome = span.text(names.OUTCOME)
     if outcome is None or (span.failed and span.text(names.ERROR_TYPE)):
         return None  # nothing final, or setting it raised
-    committed = [
-        at_ns
-        for at_ns, told in changes
-        if span.start_ns <= at_ns <= span.last_ns and _outcome(told) == outcome
-    ]
-    return Final(outcome, committed[-1] if committed else span.last_ns, span.start_ns)
+    set_ns = moments.get(outcome, ())
+    before = bisect_right(set_ns, span.last_ns)
+    committed = before and set_ns[before - 1] >= span.start_ns
+    return Final(outcome, set_ns[before - 1] if committed else span.last_ns, span.start_ns)

@@ -7,6 +7,7 @@ a retry on that of the request.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,14 +18,15 @@ from gentrace.analysis.runs import Run
 from gentrace.analysis.stretches import Disagreement, Stretch, disagreements, stretches
 from gentrace.analysis.tree import Node, build
 from gentrace.core import names
-from gentrace.core.spans import Span, depths
+from gentrace.core.spans import Span, depths, nearest
 from gentrace.core.times import State
 
 BETWEEN = " > "
 GAP = "gap: "
 CLOCK = "clock"
 _SPANS_MISSING = "spans missing"
-_DEEPEST = 150
+DEEPEST = 150
+"""Levels of calls; more than any program nests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Story:
         steps: in time order; they cover the run's time exactly.
         bare: there is nothing but the run span, which knows how long and not when.
         clock: children that start before their parents, in another process.
+        lifted: how many spans lie deeper than :data:`DEEPEST`; they hang under the last that does
+            not.
         disagreements: what the run span says and its spans do not bear out.
     """
 
@@ -69,6 +73,7 @@ class Story:
     bare: bool
     clock: int
     disagreements: Sequence[Disagreement]
+    lifted: int = 0
 
     @property
     def start_ns(self) -> int:
@@ -107,7 +112,7 @@ class Story:
 
 def story(run: Run) -> Story:
     """The story of a run; never fails, whatever its spans are."""
-    spans = _shallow([span for span in run.parts.spans if span.name != names.RUN])
+    spans, lifted = _shallow([span for span in run.parts.spans if span.name != names.RUN])
     bare = not spans
     roots = build(spans, fold=False)
     paths = dict(_paths(roots))
@@ -118,31 +123,35 @@ def story(run: Run) -> Story:
     if not bare:
         pieces = CriticalPath(roots).between(start_ns, start_ns + total_ns)
         known = [] if unlike else when
-        steps = [step for piece in pieces for step in _steps(piece, paths, known)]
-    return Story(run, roots, paths, steps, when, bare, skewed(spans), unlike)
+        ends = [stretch.end_ns for stretch in known]
+        steps = [step for piece in pieces for step in _steps(piece, paths, known, ends)]
+    return Story(run, roots, paths, steps, when, bare, skewed(spans), unlike, lifted)
 
 
-def _shallow(spans: Sequence[Span]) -> list[Span]:
-    """The spans; those nested deeper than any program nests hang under the last that is not."""
+def _shallow(spans: Sequence[Span]) -> tuple[list[Span], int]:
+    """The spans, of which none lies too deep, and how many were lifted for that."""
     parents = {span.span_id: span.parent_id for span in spans}
     below = depths(parents)
-    if max(below.values(), default=0) <= _DEEPEST:
-        return list(spans)
-    kept: list[Span] = []
-    for span in spans:
-        parent_id = span.parent_id
-        while below.get(parent_id, 0) >= _DEEPEST:
-            parent_id = parents[parent_id]
-        kept.append(span if parent_id == span.parent_id else replace(span, parent_id=parent_id))
-    return kept
+    if max(below.values(), default=0) <= DEEPEST:
+        return list(spans), 0
+    last = {span_id: parents[span_id] for span_id, depth in below.items() if depth == DEEPEST}
+    onto = nearest(parents, last)
+    deep = [below[span.span_id] > DEEPEST for span in spans]
+    kept = [
+        replace(span, parent_id=onto[span.span_id]) if lies else span
+        for span, lies in zip(spans, deep, strict=True)
+    ]
+    return kept, sum(deep)
 
 
 def _paths(roots: Sequence[Node]) -> Iterator[tuple[str, str]]:
     waiting = [(root, "") for root in roots]
+    known: dict[str, str] = {}  # one text for all spans of a path
     while waiting:
         node, above = waiting.pop()
         name = node.span.name.replace(BETWEEN, " ")
         path = name if node.span.kind == "PRODUCER" or not above else f"{above}{BETWEEN}{name}"
+        path = known.setdefault(path, path)
         yield node.span.span_id, path
         waiting += [(child, path) for child in node.children]
 
@@ -159,17 +168,25 @@ def _told(run: Run) -> list[Step]:
     return steps
 
 
-def _steps(piece: Piece, paths: Mapping[str, str], when: Sequence[Stretch]) -> Iterator[Step]:
-    """The piece as it is, or a gap by what the run was doing in it."""
+def _steps(
+    piece: Piece, paths: Mapping[str, str], when: Sequence[Stretch], ends: Sequence[int]
+) -> Iterator[Step]:
+    """The piece as it is, or a gap by what the run was doing in it.
+
+    Args:
+        when: in time order, and ``ends`` the ends of each.
+    """
     if piece.node is not None:
         span = piece.node.span
         yield Step(piece.start_ns, piece.end_ns, paths[span.span_id], span)
         return
     cursor = piece.start_ns
-    for stretch in when:
+    for place in range(bisect_right(ends, cursor), len(when)):
+        stretch = when[place]
+        if stretch.start_ns > cursor or cursor >= piece.end_ns:
+            break
         until_ns = min(stretch.end_ns, piece.end_ns)
-        if stretch.start_ns <= cursor < until_ns:
-            yield Step(cursor, until_ns, GAP + stretch.state, None)
-            cursor = until_ns
+        yield Step(cursor, until_ns, GAP + stretch.state, None)
+        cursor = until_ns
     if cursor < piece.end_ns:
         yield Step(cursor, piece.end_ns, GAP + _SPANS_MISSING, None)

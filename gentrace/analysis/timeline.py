@@ -6,6 +6,7 @@ tells of which event.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any
 
@@ -131,12 +132,13 @@ def events(parts: Parts) -> Iterator[Event]:
 
 
 def _queueing(parts: Parts) -> Iterator[Event]:
+    starts = [job.start_ns for job in parts.jobs]
     for enqueue in parts.enqueues:
         if enqueue.text(names.ENQUEUE_OUTCOME) in _NOT_PUT:
             continue  # the job that was there before is there still
         # A worker may start the job before the enqueue has returned in the other process.
-        started = [j.start_ns for j in parts.jobs if j.start_ns >= enqueue.start_ns]
-        at_ns = min([enqueue.last_ns, *started])
+        following = bisect_left(starts, enqueue.start_ns)
+        at_ns = min([enqueue.last_ns, *starts[following : following + 1]])
         defer_ns = span_ns(enqueue.attributes.get(names.ENQUEUE_DEFER, 0))
         if defer_ns > 0:
             yield Event(Kind.ENQUEUED, at_ns, wait=_wait(parts, enqueue), due_ns=at_ns + defer_ns)
@@ -146,15 +148,14 @@ def _queueing(parts: Parts) -> Iterator[Event]:
 
 def _wait(parts: Parts, enqueue: Span) -> State:
     """What a deferred enqueue waits for, by what the job, if it was one, gave as its reason."""
-    above = parts.ancestors(enqueue)
-    job = next((span for span in above if span.name == names.PROCESS_GENERATION), None)
+    job = parts.jobs_above.get(enqueue.span_id)
     holders = [span for span in (enqueue, job) if span is not None]
     reason = parts.last(names.WAIT_REASON, holders) or parts.last(names.JOB_REASON, holders) or ""
     if job is not None and job.text(names.JOB_STATUS) in _HELD:
         return State.HOLD
     if any(word in reason for word in _ACCOUNT_WORDS):
         return State.ACCOUNT_WAIT
-    tried = any(span.start_ns < enqueue.start_ns for span in parts.jobs)
+    tried = any(span.start_ns < enqueue.start_ns for span in parts.jobs[:1])  # they are by start
     return State.RETRY_WAIT if tried or parts.finals else State.HOLD
 
 
@@ -162,7 +163,7 @@ def _jobs(parts: Parts) -> Iterator[Event]:
     jobs = parts.jobs
     for number, job in enumerate(jobs):
         yield Event(Kind.JOB_STARTED, job.start_ns)
-        overtaken = any(later.start_ns < job.last_ns for later in jobs[number + 1 :])
+        overtaken = any(later.start_ns < job.last_ns for later in jobs[number + 1 : number + 2])
         if job.open or overtaken:
             continue
         outcome, status = job.text(names.JOB_OUTCOME), job.text(names.JOB_STATUS)

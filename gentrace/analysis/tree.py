@@ -49,6 +49,7 @@ class Node:
     children: list[Node] = field(default_factory=list["Node"])
     mark: str = ""
     fold: Fold | None = None
+    _end_ns: int = field(default=-1, init=False, repr=False, compare=False)
 
     @property
     def start_ns(self) -> int:
@@ -58,15 +59,26 @@ class Node:
     @property
     def end_ns(self) -> int:
         """Where it ends; of a fold, the end of the last call; of an open span, its children's."""
-        last_ns = 0
-        waiting = [self]
-        while waiting:
-            node = waiting.pop()
-            members = node.fold.spans if node.fold else (node.span,)
-            last_ns = max(last_ns, *(span.last_ns for span in members))
-            if node.span.open and not node.fold:
-                waiting += node.children
-        return last_ns
+        if self._end_ns < 0:
+            waiting, found = [self], list[Node]()
+            while waiting:
+                node = waiting.pop()
+                found.append(node)
+                waiting += [child for child in node._reaching if child._end_ns < 0]
+            for node in reversed(found):  # children before their parents
+                members = node.fold.spans if node.fold else (node.span,)
+                ends = [span.last_ns for span in members]
+                node._end_ns = max(0, *ends, *(child._end_ns for child in node._reaching))
+        return self._end_ns
+
+    @property
+    def _reaching(self) -> list[Node]:
+        """The children whose ends are its own, too."""
+        return self.children if self.span.open and not self.fold else []
+
+    def changed(self) -> None:
+        """To be told where its children, or those of one below it, are others now."""
+        self._end_ns = -1
 
 
 def build(spans: Sequence[Span], *, fold: bool = True) -> list[Node]:

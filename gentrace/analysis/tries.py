@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from gentrace.analysis.parts import NEVER_RAN, SKIPPED, Parts
 from gentrace.analysis.unwritten import stand_ins
 from gentrace.core import names
-from gentrace.core.spans import Span
+from gentrace.core.spans import Span, nearest
 
 _DIGITS = re.compile(r"\d+")
 _WENT_WELL = (None, "succeeded")
@@ -75,7 +75,7 @@ def tries(parts: Parts) -> list[Try]:
     jobs += [s for s in stand_ins(parts.spans) if s.name == names.PROCESS_GENERATION]
     jobs = [job for job in jobs if job.text(names.JOB_STATUS) != SKIPPED]
     jobs.sort(key=lambda span: span.start_ns)
-    attempts = _attempts(parts, {job.span_id for job in jobs})
+    attempts = _attempts(parts, jobs)
     found: list[Try] = []
     first: dict[object, list[Try]] = {}
     for number, job in enumerate(jobs, 1):
@@ -93,24 +93,23 @@ def _try(parts: Parts, number: int, job: Span, attempts: Sequence[Attempt]) -> T
     return Try(number, job, status, reason, outcome, error, attempts)
 
 
-def _attempts(parts: Parts, jobs: set[str]) -> dict[str, list[Attempt]]:
+def _attempts(parts: Parts, jobs: Sequence[Span]) -> dict[str, list[Attempt]]:
     """The attempts by the id of the try that made them."""
     said = _provider_said(parts)
     found: dict[str, list[Attempt]] = {}
+    first: dict[object, list[Attempt]] = {}
+    parents = {span.span_id: span.parent_id for span in parts.spans}
+    made_in = nearest(parents, {job.span_id: job.span_id for job in jobs})
     for number, execute in enumerate(parts.executes, 1):
-        above = (span.span_id for span in parts.ancestors(execute))
-        job = next((span_id for span_id in above if span_id in jobs), "")
+        job = made_in.get(execute.span_id, "")
         status = said.get(execute.span_id) or said.get(execute.text(names.PROVIDER_JOB_ID) or "")
         error = _error(execute, _own(parts, execute)) if execute.failed else None
-        made = found.setdefault(job, [])
-        kind = (status, error.kind if error else None)
-        alike = [
-            each for each in made
-            if not each.like and (each.status, each.error.kind if each.error else None) == kind
-            and _as_long(each.span, execute)
-        ]  # fmt: skip
-        like = alike[0].number if alike else 0
-        made.append(Attempt(number, execute, status, error, like))
+        before = first.setdefault((job, status, error.kind if error else None), [])
+        like = next((one.number for one in before if _as_long(one.span, execute)), 0)
+        made = Attempt(number, execute, status, error, like)
+        found.setdefault(job, []).append(made)
+        if not like:
+            before.append(made)
     return found
 
 

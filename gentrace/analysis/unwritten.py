@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -23,24 +24,46 @@ def orphans(spans: Sequence[Span]) -> dict[str, list[Span]]:
 
 
 def stand_ins(spans: Sequence[Span]) -> list[Span]:
-    """An open span for each job that only its children tell of, under the enqueue it came from."""
+    """An open span for each job that only its children tell of, under the enqueue it came from.
+
+    Args:
+        spans: by start.
+    """
     answered = {span.parent_id for span in spans if span.kind == "CONSUMER"}
+    waiting = _Waiting([s for s in spans if s.kind == "PRODUCER" and s.span_id not in answered])
     made: list[Span] = []
     for missing, children in orphans(spans).items():
         if any(span.kind == "CONSUMER" for span in children):
             continue
         first = min(children, key=lambda span: span.start_ns)
-        waiting = [
-            span
-            for span in spans
-            if span.kind == "PRODUCER"
-            and span.start_ns <= first.start_ns
-            and span.span_id not in answered
-        ]
-        if waiting:
-            answered.add(waiting[-1].span_id)
-            made.append(_stand_in(missing, waiting[-1], first))
+        producer = waiting.taken(first.start_ns)
+        if producer is not None:
+            made.append(_stand_in(missing, producer, first))
     return made
+
+
+class _Waiting:
+    """Enqueues whose job is not there, by start; each is taken once."""
+
+    def __init__(self, producers: Sequence[Span]) -> None:
+        self._producers = producers
+        self._starts = [span.start_ns for span in producers]
+        # Of each place, one more than the last place up to it that is not taken, or nearer there.
+        self._free = list(range(len(producers) + 1))
+
+    def taken(self, at_ns: int) -> Span | None:
+        """The last one that began by then and was not taken before; None where there is none."""
+        way: list[int] = []
+        place = bisect_right(self._starts, at_ns)
+        while self._free[place] != place:
+            way.append(place)
+            place = self._free[place]
+        for each in way:
+            self._free[each] = place
+        if not place:
+            return None
+        self._free[place] = place - 1
+        return self._producers[place - 1]
 
 
 def _stand_in(span_id: str, producer: Span, first: Span) -> Span:

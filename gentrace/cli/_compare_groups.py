@@ -9,6 +9,7 @@ from gentrace.analysis import filters
 from gentrace.analysis.compare import ask
 from gentrace.analysis.compare.ask import Side
 from gentrace.analysis.compare.model import GroupComparison
+from gentrace.cli import progress
 from gentrace.cli.common import SWITCH_ON
 from gentrace.core.errors import SourceError, UsageError
 from gentrace.report import group_json, groups, json, terminal
@@ -41,14 +42,15 @@ def run_groups(
     """
     if source.is_empty():
         raise SourceError(SWITCH_ON.format(where=source.description))
-    if question == "slow":
-        found = ask.slow_ones(source, among)
-    elif question == "failing":
-        found = ask.failing_ones(source, among, _moment_or_version(new_since))
-    else:
-        if a.same_as(b):
-            raise UsageError(f"--where {a.label} --vs {b.label}: both sides are the same runs")
-        found = ask.two_groups(source, a, b, among)
+    if not question and a.same_as(b):
+        raise UsageError(f"--where {a.label} --vs {b.label}: both sides are the same runs")
+    with progress.shown(source):
+        if question == "slow":
+            found = ask.slow_ones(source, among)
+        elif question == "failing":
+            found = ask.failing_ones(source, among, _moment_or_version(new_since))
+        else:
+            found = ask.two_groups(source, a, b, among)
     _answer(source, found, as_json, html)
 
 

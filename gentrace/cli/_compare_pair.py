@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gentrace.analysis.compare import pairs
-from gentrace.cli import output
+from gentrace.cli import output, progress
 from gentrace.cli.common import routes, say_notes
 from gentrace.core.errors import UsageError
 from gentrace.report import json, pair, pair_json, terminal
@@ -24,7 +24,8 @@ def run_pair(
     """
     into = links(source)
     try:
-        found = pairs.compare(*pairs.choose(source, a, b, routes(), output.say))
+        with progress.shown(source):
+            found = pairs.compare(*pairs.choose(source, a, b, routes(), output.say))
     finally:
         say_notes(source)
     if as_json:

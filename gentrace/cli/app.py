@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import gc
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -58,6 +59,8 @@ def main(
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code. Any fault is one message on stderr."""
     output.prepare()
+    collects = gc.isenabled()
+    gc.disable()  # a command is soon over; what it reads are millions of objects, none in a circle
     try:
         return output.written(lambda: _run(arguments))
     except GentraceError as fault:
@@ -68,6 +71,9 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as fault:
         output.say(faults.told(fault))
         return faults.EXIT_CODE
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _run(arguments: Sequence[str]) -> int:

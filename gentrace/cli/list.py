@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gentrace.cli import output
+from gentrace.cli import output, progress
 from gentrace.cli.common import (
     SWITCH_ON,
     CaFileOption,
@@ -81,7 +81,8 @@ def command(
         raise UsageError("--outcome: a status was expected, such as failed")
     opened = open_source(source, headers=header or (), ca_file=ca_file, insecure=insecure)
     into = links(opened)
-    found = generations.listing(opened, wanted, limit, routes())
+    with progress.shown(opened):
+        found = generations.listing(opened, wanted, limit, routes())
     searches = into.of_listing(found.runs, wanted) if into else None
     if as_json:
         print(json.dumps(json.listing(found, into, searches)))

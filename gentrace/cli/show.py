@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gentrace.cli import output
+from gentrace.cli import output, progress
 from gentrace.cli.common import (
     CaFileOption,
     HeaderOption,
@@ -47,7 +47,8 @@ def command(
     opened = open_source(source, headers=header or (), ca_file=ca_file, insecure=insecure)
     into = links(opened)
     try:
-        found = generations.find(opened, what, routes(), output.say)
+        with progress.shown(opened):
+            found = generations.find(opened, what, routes(), output.say)
     finally:
         say_notes(opened)
     chosen = found[-1]

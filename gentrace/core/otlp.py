@@ -97,23 +97,23 @@ def span(raw: Object, resource: Mapping[str, Any], scope: str = "") -> Span:
     Raises:
         ValueError or TypeError: it cannot be understood.
     """
-    status = _object(raw.get("status") or {})
+    ended = _object(raw.get("status") or {})
     name = raw.get("name")
     if not isinstance(name, str):
         raise ValueError("a span without a name")
     return Span(
         trace_id=identifier(_get(raw, "traceId", "trace_id"), 16),
         span_id=identifier(_get(raw, "spanId", "span_id"), 8),
-        parent_id=_parent(_get(raw, "parentSpanId", "parent_span_id")),
+        parent_id=parent(_get(raw, "parentSpanId", "parent_span_id")),
         name=text(name),
-        kind=_enum(raw.get("kind"), "SPAN_KIND_", _KIND_NUMBERS),
+        kind=kind(raw.get("kind")),
         start_ns=time_ns(_get(raw, "startTimeUnixNano", "start_time_unix_nano")),
         end_ns=time_ns(_get(raw, "endTimeUnixNano", "end_time_unix_nano")),
         attributes=attributes(raw),
         events=tuple(_event(_object(event)) for event in _list(raw, "events")),
         links=tuple(_link(_object(link)) for link in _list(raw, "links")),
-        status=_enum(status.get("code"), "STATUS_CODE_", _STATUS_NUMBERS),
-        status_message=text(status.get("message") or ""),
+        status=status(ended.get("code")),
+        status_message=text(ended.get("message") or ""),
         service=str(resource.get("service.name") or ""),
         instance=str(resource.get("service.instance.id") or ""),
         resource=resource,
@@ -172,8 +172,12 @@ def identifier(value: Any, size: int) -> str:
     return text
 
 
-def _parent(value: Any) -> str:
-    """As :func:`identifier`; absent, empty and all-zero mean that there is no parent."""
+def parent(value: Any) -> str:
+    """The id of a parent as :func:`identifier`; absent, empty and all-zero mean that there is none.
+
+    Raises:
+        ValueError: it is no such id.
+    """
     if not value or (isinstance(value, str) and not value.strip("0")):
         return ""
     try:
@@ -182,6 +186,16 @@ def _parent(value: Any) -> str:
         if isinstance(value, str) and not value.strip("A="):
             return ""  # eight zero bytes in base64
         raise
+
+
+def kind(value: Any) -> str:
+    """A span's kind, one of :data:`gentrace.core.spans.KINDS`."""
+    return _enum(value, "SPAN_KIND_", _KIND_NUMBERS)
+
+
+def status(code: Any) -> str:
+    """A span's status, one of :data:`gentrace.core.spans.STATUSES`."""
+    return _enum(code, "STATUS_CODE_", _STATUS_NUMBERS)
 
 
 def _enum(value: Any, prefix: str, numbers: tuple[str, ...]) -> str:

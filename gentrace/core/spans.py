@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from gentrace.core import names
 
+T = TypeVar("T")
 KINDS = ("INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 STATUSES = ("UNSET", "OK", "ERROR")
 
@@ -106,7 +107,7 @@ class Trace:
     @property
     def start_ns(self) -> int:
         """The earliest start, 0 in an empty trace."""
-        return min((span.start_ns for span in self.spans), default=0)
+        return self.spans[0].start_ns if self.spans else 0
 
     @property
     def end_ns(self) -> int:
@@ -149,9 +150,11 @@ def traces(spans: Iterable[Span]) -> Iterator[Trace]:
     given: Counter[str] = Counter()  # again
     for span in spans:
         members = grouped.setdefault(span.trace_id, {})
-        other = members.get(span.span_id)
-        given[span.trace_id] += other is not None and span.name not in names.OF_THE_RECORD
-        if other is None or _completeness(span) >= _completeness(other):
+        other = members.setdefault(span.span_id, span)
+        if other is span:
+            continue
+        given[span.trace_id] += span.name not in names.OF_THE_RECORD
+        if _completeness(span) >= _completeness(other):
             members[span.span_id] = span
     for trace_id, members in grouped.items():
         yield Trace(trace_id, tuple(_ordered(members)), given[trace_id])
@@ -189,4 +192,30 @@ def depths(parents: Mapping[str, str]) -> dict[str, int]:
         for each in reversed(upwards):
             depth += 1
             found[each] = depth
+    return found
+
+
+def nearest(parents: Mapping[str, str], own: Mapping[str, T]) -> dict[str, T]:
+    """Of each span what the nearest span above it has, or it has itself; each way up is gone once.
+
+    Args:
+        parents: of each span's id its parent's; they may form a circle.
+        own: what some of them have, by their id.
+
+    Returns:
+        By id; a span with nothing above it that has any is left out.
+    """
+    found: dict[str, T] = {}
+    gone: set[str] = set()
+    for span_id in parents:
+        way: list[str] = []
+        while span_id in parents and span_id not in gone:
+            gone.add(span_id)
+            way.append(span_id)
+            if span_id in own:
+                found[span_id] = own[span_id]
+                break
+            span_id = parents[span_id]
+        if span_id in found:
+            found |= dict.fromkeys(way, found[span_id])
     return found

@@ -88,6 +88,10 @@ def row(run: Run) -> Object:
 
 def show(runs: Sequence[Run], chosen: Run, links: Links | None = None) -> Object:
     """The answer of ``show``: the run that was chosen, and every run with all its spans."""
+    known: dict[str, set[str]] = {}  # of a trace that may hold many runs
+    for run in runs:
+        if run.trace_id not in known:
+            known[run.trace_id] = {span.span_id for span in run.trace.spans}
     return {
         "generation": _linked(row(chosen), chosen, links),
         "runs": [
@@ -96,7 +100,7 @@ def show(runs: Sequence[Run], chosen: Run, links: Links | None = None) -> Object
                 "notes": remarks.of_run(run),
                 "tried": [_try(one, run.start_ns) for one in tries(run.parts)],
                 "gaps": _gaps(run),
-                "spans": _spans(run),
+                "spans": [_span(s, run.start_ns, known[run.trace_id]) for s in run.parts.spans],
             }
             for run in runs
         ],
@@ -171,11 +175,6 @@ def _gaps(run: Run) -> list[Object]:
         }
         for gap in sorted(chain(*found.values()), key=lambda each: each.start_ns)
     ]
-
-
-def _spans(run: Run) -> list[Object]:
-    known = {span.span_id for span in run.trace.spans}
-    return [_span(span, run.start_ns, known) for span in run.parts.spans]
 
 
 def _span(span: Span, start_ns: int, known: set[str]) -> Object:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from gentrace.analysis.critical import every
 from gentrace.analysis.story import GAP, Step, Story
@@ -38,6 +40,7 @@ class Panel:
         for step in one.steps:
             if step.span is not None:
                 self._waited[step.span.span_id].append(step)
+        self._ends = [stretch.end_ns for stretch in one.stretches]
         self._on: set[int] = set()
         self._holds_mark: set[int] = set()
 
@@ -192,7 +195,9 @@ class Panel:
     def _state(self, start_ns: int, end_ns: int) -> str | None:
         """The state that most of that time was spent in."""
         most, found = -1, None
-        for stretch in self.one.stretches:
+        for stretch in islice(self.one.stretches, bisect_left(self._ends, start_ns), None):
+            if stretch.start_ns > end_ns:
+                break
             shared = min(end_ns, stretch.end_ns) - max(start_ns, stretch.start_ns)
             if shared > most and shared >= 0:
                 most, found = shared, stretch.state.value

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gentrace.analysis import folding, gaps
+from gentrace.analysis.critical import every
 from gentrace.analysis.folding import Repeats, is_log
 from gentrace.analysis.gaps import Gap
 from gentrace.analysis.tree import HTTP, SQL, Node, build, library_of
@@ -22,6 +23,8 @@ from gentrace.report.visible import visible
 
 _COLOURS = ("cyan", "blue", "magenta", "green")
 _ALL_FRAMES = 50
+MOST_LINES = 2_000
+"""Of spans and gaps, where not everything was asked for."""
 _FAILED = "✗ "
 _LEAST_GUIDES = 12  # cells; where a tree is deeper than half the line, its depth stands as a number
 
@@ -107,7 +110,12 @@ def print_waterfall(
     most = max(_LEAST_GUIDES, (layout.width - layout.left) // 2)
     waiting: list[tuple[Node | Gap, str, str, int]]
     waiting = [(root, "", "", 0) for root in reversed(roots)]
+    printed = 0
     while waiting:
+        if printed == MOST_LINES and not everything:
+            _rest(to, [node for node, *_ in waiting if isinstance(node, Node)])
+            break
+        printed += 1
         node, branch, below, depth = waiting.pop()
         told = f"{depth}… " if len(branch) > most else ""
         branch, below = told + branch[-most:], below[-most:]
@@ -123,6 +131,16 @@ def print_waterfall(
         logs = sum(is_log(event.name) for span in spans for event in span.events) - len(view.logs)
         if folded := summary.left_out(logs, view.repeats.values()):
             say(to, folded, "dim")
+
+
+def _rest(to: Console, roots: Sequence[Node]) -> None:
+    """Say how much of a tree is left out."""
+    left = [
+        span for node in every(roots) for span in (node.fold.spans if node.fold else [node.span])
+    ]
+    failed = sum(span.failed for span in left)
+    which = f" ({failed:,} of them failed)" if failed else ""
+    say(to, f"{len(left):,} spans more{which} are left out here; --all and --json have them", "dim")
 
 
 def _layout(to: Console, spans: Sequence[Span]) -> Layout:

@@ -13,14 +13,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gentrace.core import names, otlp
+from gentrace.core import names
 from gentrace.core.errors import SourceError
 from gentrace.core.spans import Span, Trace, oldest_first, plain, repeated, traces
+from gentrace.sources import rotated
 from gentrace.sources.base import ALWAYS, Found, Window
-from gentrace.sources.files import look, opened, passed_over
+from gentrace.sources.files import look, passed_over
+from gentrace.sources.packed import Cut, opened
+from gentrace.sources.rotated import SUFFIXES
+from gentrace.sources.whole import Spans
 
-SUFFIXES = (".jsonl", ".json", ".ndjson")
 PROCESSES = "processes-"
+MOST_SPANS = 2_000_000
+"""That are taken at once: some 1.6 GiB of memory."""
 _MOST_PASSED = 3
 _SPELT_ONE_WAY = re.compile(r"[A-Za-z0-9_:-]+")
 Keep = Callable[[bytes], bool]
@@ -38,7 +43,7 @@ class _File:
 
 
 class OtlpFiles:
-    """A file, or every ``.jsonl``, ``.json`` and ``.ndjson`` file of a folder.
+    """A file, or every ``.jsonl``, ``.json`` and ``.ndjson`` file of a folder, rotated or packed.
 
     Args:
         path: the file or folder.
@@ -46,7 +51,10 @@ class OtlpFiles:
         may_be_missing: an absent folder is an empty one (nothing was traced yet).
 
     Attributes:
-        passed_over: what of the folder is named as a file of spans and is no file, in sentences.
+        passed_over: what is named as a file of spans and is not read, in sentences: what is no
+            file or packed in another way, and beside a single file the older ones of its rotation.
+
+        tell: is told how many bytes of lines were read, again and again; None asks for nothing.
 
     Raises:
         SourceError: from every reading method, where ``path`` is absent or unreadable.
@@ -57,6 +65,9 @@ class OtlpFiles:
         self.passed_over: Sequence[str] = ()
         self._notes: dict[Path, list[str]] = {}
         self._repeated = 0
+        self.tell: Callable[[int], object] | None = None
+        self._left_out = ""
+        self._unread: list[Path] = []  # the file that is read now, and those that come then
 
     @property
     def description(self) -> str:
@@ -67,6 +78,7 @@ class OtlpFiles:
     def notes(self) -> Sequence[str]:
         """What was no file, damaged or closed, spans that came twice: of the last reading."""
         found = [*self.passed_over, *(note for notes in self._notes.values() for note in notes)]
+        found += [self._left_out] if self._left_out else []
         return [*found, repeated(self._repeated)] if self._repeated else found
 
     @property
@@ -76,8 +88,9 @@ class OtlpFiles:
 
     def traces(self, window: Window = ALWAYS) -> Found:
         """The traces with a span in the window, oldest first."""
-        found = traces(self._spans(_all, window))
-        return Found(self._oldest_first(t for t in found if window.meets(t.start_ns, t.end_ns)))
+        found = traces(self._at_most(self._spans(_all, window, newest_first=True)))
+        kept = self._oldest_first(t for t in found if window.meets(t.start_ns, t.end_ns))
+        return Found(kept, truncated=bool(self._left_out))
 
     def trace(self, trace_id: str) -> Sequence[Trace]:
         """The trace of that id, or all whose id starts with it."""
@@ -85,7 +98,7 @@ class OtlpFiles:
         whole = len(wanted) == 32
         keep = _mentions({wanted}) if whole else _all
         spans = (span for span in self._spans(keep) if span.trace_id.startswith(wanted))
-        return self._oldest_first(traces(spans))
+        return self._oldest_first(traces(self._at_most(spans)))
 
     def by_generation(self, generation_id: str, window: Window = ALWAYS) -> Found:
         """The traces with a span of that generation."""
@@ -107,7 +120,8 @@ class OtlpFiles:
         if not wanted:
             return Found(())
         spans = (span for span in self._spans(_mentions(wanted)) if span.trace_id in wanted)
-        return Found(self._oldest_first(traces(spans)))
+        kept = self._oldest_first(traces(self._at_most(spans)))
+        return Found(kept, truncated=bool(self._left_out))
 
     def _oldest_first(self, found: Iterable[Trace]) -> list[Trace]:
         given = oldest_first(found)
@@ -131,6 +145,7 @@ class OtlpFiles:
         self.passed_over = ()
         alone = look(self.path)
         if isinstance(alone, os.stat_result):
+            self.passed_over = _older(self.path)
             return [_File(self.path, alone.st_mtime_ns, alone.st_size)]
         found: list[_File] = []
         passed: list[str] = []
@@ -140,8 +155,10 @@ class OtlpFiles:
                 if path.name.startswith(PROCESSES):
                     continue
                 others = True
-                there = look(path) if path.suffix in SUFFIXES else None
-                if isinstance(there, str):
+                there = look(path) if rotated.is_named_so(path.name) else None
+                if how := rotated.unread(path.name):
+                    passed.append(passed_over(path, f"packed in a way that is not read ({how})"))
+                elif isinstance(there, str):
                     passed.append(passed_over(path, there))
                 elif there is not None:
                     found.append(_File(path, there.st_mtime_ns, there.st_size))
@@ -164,26 +181,48 @@ class OtlpFiles:
             )
         return sorted(found, key=lambda file: (file.written_ns, file.path.name))
 
-    def _spans(self, keep: Keep, window: Window = ALWAYS) -> Iterator[Span]:
+    def _spans(
+        self, keep: Keep, window: Window = ALWAYS, newest_first: bool = False
+    ) -> Iterator[Span]:
         """The spans of every line that ``keep`` lets through.
 
         A file last written before the window opens holds nothing that happened in it.
         """
-        for file in self._files():
-            if file.written_ns >= window.since_ns:
-                yield from self._read(file.path, keep)
+        self._left_out = ""
+        paths = [file.path for file in self._files() if file.written_ns >= window.since_ns]
+        self._unread = paths[::-1] if newest_first else paths
+        while self._unread:
+            yield from self._read(self._unread[0], keep)
+            del self._unread[0]
+
+    def _at_most(self, spans: Iterable[Span]) -> Iterator[Span]:
+        """As many as are taken at once; what is left out is said."""
+        for number, span in enumerate(spans):
+            if number == MOST_SPANS:
+                first, *others = self._unread
+                more = f" and {len(others)} more file{'s' * (len(others) > 1)}" if others else ""
+                self._left_out = (
+                    f"more than {MOST_SPANS:,} spans are asked for, and so many are taken at once: "
+                    f"the rest of {first}{more} is left out. Ask for one generation, or give fewer "
+                    "files; slow and failing look at all of them"
+                )
+                return
+            yield span
 
     def _read(self, path: Path, keep: Keep) -> Iterator[Span]:
-        read = lines = spans_lost = replaced = 0
+        read = lines = replaced = 0
         notes: list[str] = []
+        decoder = Spans()
         try:
             with opened(path) as handle:
                 for line in _whole_lines(handle):
+                    if self.tell is not None:
+                        self.tell(len(line))
                     if not keep(line):
                         lines += _torn(line)
                         continue
                     try:
-                        spans, lost = otlp.decode(otlp.parse(line))
+                        spans = decoder.of(line)
                     except (ValueError, RecursionError):
                         # An unfinished last line is being written right now, or its writer
                         # was killed in the middle of it: nothing to worry anybody with.
@@ -191,10 +230,11 @@ class OtlpFiles:
                         continue
                     read += 1
                     replaced += not _is_utf8(line)
-                    spans_lost += lost
                     yield from spans
         except FileNotFoundError:
             return  # the spool dropped it since it was listed
+        except Cut as exc:
+            notes.append(cut_off(path, exc))
         except OSError as exc:
             if path == self.path:
                 raise SourceError(f"{self.description} cannot be read: {exc.strerror}") from None
@@ -206,14 +246,37 @@ class OtlpFiles:
             notes.append(
                 f"{_lines(replaced)} in {path} with bytes that are no UTF-8, read as \ufffd"
             )
-        for count, what in ((lines, "line"), (spans_lost, "span")):
+        for count, what in ((lines, "line"), (decoder.damaged, "span")):
             if count:
                 notes.append(f"{count} damaged {what}{'s' * (count > 1)} in {path}, skipped")
         if notes:
             self._notes[path] = notes
 
 
+def cut_off(path: Path, cut: Cut) -> str:
+    """What to say of a file whose end could not be unpacked."""
+    return f"{path} is not read to its end: {cut.strerror}"
+
+
+def not_read(path: Path) -> str:
+    """What to say of a file that could not be read."""
+    return f"{path} cannot be read, left out"
+
+
+def _older(path: Path) -> list[str]:
+    try:
+        found = rotated.beside(path)
+    except OSError:
+        return []
+    files = f"an older file of its rotation lies ({found[0].name})" if found else ""
+    if len(found) > 1:
+        files = f"{len(found)} older files of its rotation lie ({found[0].name}, …)"
+    return [f"beside {path} {files}; to read them, too, give its folder"] if found else []
+
+
 def _is_utf8(line: bytes) -> bool:
+    if line.isascii():
+        return True
     try:
         line.decode()
     except UnicodeDecodeError:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gentrace.core import names
-from gentrace.sources.index import RunColumns, RunIndex, index
+from gentrace.sources.index import RunColumns, RunIndex, places
 from gentrace.sources.otlp_files import OtlpFiles
 from tests.core import traces
 from tests.core.traces import Tracer
@@ -259,7 +259,7 @@ def test_two_places_have_two_indexes(folder: Path, cache: Path, tmp_path: Path) 
 def test_the_default_folder_is_the_users_cache(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index, "user_cache_path", lambda *_a, **_k: tmp_path / "home")
+    monkeypatch.setattr(places, "user_cache_path", lambda *_a, **_k: tmp_path / "home")
     put(folder / "spans.jsonl", *lines(a_run(1)))
     with RunIndex(OtlpFiles(folder)) as found:
         assert found.columns().ids.tolist() == ["1"]

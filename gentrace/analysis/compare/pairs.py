@@ -14,7 +14,7 @@ from gentrace.analysis.compare.attributes import Differing, differing
 from gentrace.analysis.compare.divergence import Divergence, first_divergence
 from gentrace.analysis.generations import Say
 from gentrace.analysis.runs import Run
-from gentrace.analysis.story import Story, story
+from gentrace.analysis.story import DEEPEST, Story, story
 from gentrace.core import names
 from gentrace.core.errors import UsageError
 from gentrace.core.spans import Span
@@ -184,6 +184,11 @@ def _of_story(one: Story) -> list[str]:
     told = remarks.of_run(one.run)
     if one.bare:
         told.append("only its run span is there: how long each state took, not when")
+    if one.lifted:
+        spans = "one span lies" if one.lifted == 1 else f"{one.lifted:,} spans lie"
+        told.append(
+            f"{spans} deeper than {DEEPEST} levels of calls, and count as of level {DEEPEST}"
+        )
     for each in one.disagreements:
         told.append(
             f"{names.TIMES[each.state]} is {each.told_ns / 1e9:.3f} on the run span, and "

@@ -12,8 +12,8 @@ from msgspec.json import encode
 from gentrace.core import names, otlp
 from gentrace.core.spans import Span, plain
 from gentrace.core.times import LONGEST_S
-from gentrace.sources.index import typed
-from gentrace.sources.index.typed import Buffer, Pair, SpanHead
+from gentrace.sources import typed
+from gentrace.sources.typed import Buffer, Pair, SpanHead
 
 
 class Fields(NamedTuple):

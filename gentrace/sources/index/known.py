@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import duckdb
 
-from gentrace.sources.files import opened
+from gentrace.sources.packed import opened
 
 _PIECE = 4096
 _PIECES = 64
@@ -56,6 +56,16 @@ class Known:
         """Whether all that was done to it was to write on at its end."""
         if stat.st_ino != self.inode or stat.st_size <= self.size:
             return False
+        return self._begins(path)
+
+    def moved(self, path: Path, stat: os.stat_result) -> bool:
+        """Whether it is there under another name: as it was, or written on before that."""
+        there = (stat.st_ino, stat.st_mtime_ns) == (self.inode, self.mtime_ns)
+        as_it_was = there and stat.st_size == self.size
+        return self._begins(path) if as_it_was else self.grew(path, stat)
+
+    def _begins(self, path: Path) -> bool:
+        """Whether what was read of it is there still."""
         with opened(path) as handle:
             return marks(handle, self.read_to) == self.marks
 
@@ -75,19 +85,48 @@ class Change:
 
 
 def changes(db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> list[Change]:
-    """What is not as the index has it."""
+    """What is not as the index has it.
+
+    A file that was rotated is known by its inode: it goes on under its new name, and what is
+    written under the old one is a new file.
+    """
     known = {row[1]: Known(*row) for row in db.execute("FROM files").fetchall()}
+    stats: dict[Path, os.stat_result] = {}
+    for path in files:
+        with suppress(OSError):  # what cannot be read now stays as it is known
+            stats[path] = path.stat()
+    inodes = {stat.st_ino: path for path, stat in stats.items() if str(path) not in known}
+    moved = {
+        str(inodes[each.inode]): known.pop(each.path)
+        for each in [*known.values()]
+        if each.inode in inodes and _is_another(each, stats.get(Path(each.path)))
+    }
     found: list[Change] = []
     for path in files:
-        before = known.pop(str(path), None)
-        if before is None:
-            found.append(Change(path, None))
-            continue
-        with suppress(OSError):  # what cannot be read now stays as it is known
-            stat = path.stat()
+        stat = stats.get(path)
+        if stat is None:
+            if known.pop(str(path), None) is None:
+                found.append(Change(path, None))
+        elif (before := known.pop(str(path), None)) is not None:
             if not before.untouched(stat):
-                found.append(Change(path, before, before.grew(path, stat)))
+                found.append(Change(path, before, _holds(before.grew, path, stat)))
+        elif (before := moved.get(str(path))) is not None:
+            found.append(Change(path, before, _holds(before.moved, path, stat)))
+        else:
+            found.append(Change(path, None))
     return found + [Change(None, gone) for gone in known.values()]
+
+
+def _is_another(known: Known, stat: os.stat_result | None) -> bool:
+    """Whether another file, or none, is there under its name."""
+    return stat is None or stat.st_ino != known.inode
+
+
+def _holds(ask: Callable[[Path, os.stat_result], bool], path: Path, stat: os.stat_result) -> bool:
+    try:
+        return ask(path, stat)
+    except OSError:
+        return False
 
 
 def marks(handle: BinaryIO, read_to: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import RawIOBase
@@ -9,7 +10,7 @@ from typing import BinaryIO
 
 from gentrace.core import names, otlp
 from gentrace.core.spans import Span
-from gentrace.sources.index import typed
+from gentrace.sources import typed
 from gentrace.sources.index.fields import (
     Fields,
     from_head,
@@ -19,7 +20,7 @@ from gentrace.sources.index.fields import (
     names_one,
     spelling,
 )
-from gentrace.sources.index.typed import SpanHead
+from gentrace.sources.typed import SpanHead
 
 TELLING = frozenset(
     {
@@ -41,6 +42,7 @@ Where a trace has none of them and no run span, any other that names a generatio
 """
 
 BLOCK = 4 * 1024 * 1024
+_BLANK, _SPACE = re.compile(rb"\s+"), ord(" ")
 _NEVER = b"\0"  # is in no JSON
 _BAD = (ValueError, TypeError, RecursionError)
 
@@ -134,6 +136,9 @@ def _block(lines: bytes | bytearray, size: int, at: int) -> Seen:
     known: dict[str, _Own] = {}
     start = 0
     while start < size:
+        if lines[start] <= _SPACE and (blank := _BLANK.match(lines, start, size)):
+            start = blank.end()
+            continue
         end = lines.index(b"\n", start, size) + 1
         line = view[start:end]
         try:

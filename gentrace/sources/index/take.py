@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,22 +17,30 @@ from numpy.typing import NDArray
 from gentrace.core import otlp
 from gentrace.core.errors import SourceError
 from gentrace.core.spans import Span
-from gentrace.sources.files import opened
 from gentrace.sources.index.known import Known, changes, marks
 from gentrace.sources.index.scan import Seen, scan, spans_at
 from gentrace.sources.index.tables import ENDED, SETTLED, Writer
+from gentrace.sources.otlp_files import cut_off, not_read
+from gentrace.sources.packed import Cut, opened
 
 _LINE_BYTES = 512 * 1024
 
 
-def take(db: duckdb.DuckDBPyConnection, files: Sequence[Path], only: bool = False) -> list[Path]:
+def take(
+    db: duckdb.DuckDBPyConnection,
+    files: Sequence[Path],
+    only: bool = False,
+    tell: Callable[[int], object] | None = None,
+) -> list[str]:
     """Brings the index up to date, of runs without a run span with what else tells of them.
 
     Args:
         only: there is no other file than the one that is given.
+        tell: is told how many bytes were read, again and again.
 
     Returns:
-        The files that could not be read, or not to their end: the index holds what was read.
+        What to say of the files that could not be read, or not to their end: the index holds what
+        was read.
 
     Raises:
         SourceError: that only file cannot be read.
@@ -43,7 +51,7 @@ def take(db: duckdb.DuckDBPyConnection, files: Sequence[Path], only: bool = Fals
     read: dict[int, Path] = {}
     rows: list[tuple[Any, ...]] = []
     told: list[NDArray[Any]] = []
-    closed: list[Path] = []
+    closed: list[str] = []
     for change in changes(db, files):
         path, before = change.path, change.before
         there = path is not None and path.is_file()
@@ -51,14 +59,16 @@ def take(db: duckdb.DuckDBPyConnection, files: Sequence[Path], only: bool = Fals
             _forget(db, before.id)
             before = None
         if path is not None and there:
-            known = before or Known(following, str(path))
+            known = replace(before, path=str(path)) if before else Known(following, str(path))
             following += before is None
             read[known.id] = path
-            row, fault = _read(path, known, writer, told)
-            if fault and only:
-                raise SourceError(f"{path} cannot be read: {fault}")
-            if fault:
-                closed.append(path)
+            row, fault = _read(path, known, writer, told, tell)
+            if isinstance(fault, Cut):
+                closed.append(cut_off(path, fault))
+            elif fault and only:
+                raise SourceError(f"{path} cannot be read: {fault.strerror}")
+            elif fault:
+                closed.append(not_read(path))
             rows.append(row)
     writer.flush()
     writer.files(rows)
@@ -77,14 +87,19 @@ _SPOT = np.dtype(
 
 
 def _read(
-    path: Path, known: Known, writer: Writer, told: list[NDArray[Any]]
-) -> tuple[tuple[Any, ...], str]:
+    path: Path,
+    known: Known,
+    writer: Writer,
+    told: list[NDArray[Any]],
+    tell: Callable[[int], object] | None = None,
+) -> tuple[tuple[Any, ...], OSError | None]:
     """Takes in what is new in a file: its row for the table of files, and why it ended early.
 
     Of one that could not be read to its end the row fits no file: it is read anew the next time.
     """
     read_to, lines, damaged = known.read_to, known.lines, known.spans
-    sizes, marked, fault = (0, 0, 0, 0), "", ""
+    sizes, marked = (0, 0, 0, 0), ""
+    fault: OSError | None = None
     try:
         with opened(path, buffering=0) as handle:
             stat = os.fstat(handle.fileno())
@@ -93,6 +108,8 @@ def _read(
                     writer.run(run, known.id)
                 if seen.telling:
                     told.append(_spots(seen, known.id))
+                if tell is not None:
+                    tell(seen.read_to - read_to)
                 read_to, lines = seen.read_to, lines + seen.damaged_lines
                 damaged += seen.damaged_spans
         with opened(path) as handle:
@@ -101,7 +118,7 @@ def _read(
     except FileNotFoundError:
         pass  # the spool dropped it since it was listed
     except OSError as exc:
-        fault = exc.strerror or type(exc).__name__
+        fault = exc
     return astuple(Known(known.id, str(path), *sizes, marked, read_to, lines, damaged)), fault
 
 

@@ -70,7 +70,9 @@ class Pair(Struct, gc=False):
     value: Raw
 
 
-class _Value(Struct, rename="camel", forbid_unknown_fields=True):
+class Value(Struct, rename="camel", forbid_unknown_fields=True):
+    """An attribute's value; :func:`plain` says what it is."""
+
     string_value: str | UnsetType = UNSET
     int_value: str | int | UnsetType = UNSET
     double_value: float | str | UnsetType = UNSET
@@ -79,13 +81,13 @@ class _Value(Struct, rename="camel", forbid_unknown_fields=True):
 
 
 class _List(Struct, forbid_unknown_fields=True):
-    values: list[_Value] | UnsetType = UNSET
+    values: list[Value] | UnsetType = UNSET
 
 
 _request = Decoder(_Request).decode
 _raw_request = Decoder(_RawRequest).decode
 _pairs = Decoder(list[Pair]).decode
-_value = Decoder(_Value).decode
+_value = Decoder(Value).decode
 
 
 def heads(line: Buffer) -> list[SpanHead]:
@@ -126,13 +128,17 @@ def value(text: Buffer) -> Any:
         ValueError or TypeError: it cannot be understood.
     """
     try:
-        return _plain(_value(text))
+        return plain(_value(text))
     except UNFIT:
         return otlp.any_value(otlp.parse(bytes(text)))
 
 
-def _plain(value: _Value) -> Any:
-    """As :func:`otlp.any_value`."""
+def plain(value: Value) -> Any:
+    """As :func:`otlp.any_value`.
+
+    Raises:
+        ValueError: it is no such number.
+    """
     if value.string_value is not UNSET:
         return value.string_value
     if value.double_value is not UNSET:
@@ -142,5 +148,5 @@ def _plain(value: _Value) -> Any:
     if value.bool_value is not UNSET:
         return value.bool_value
     if value.array_value is not UNSET:
-        return [_plain(each) for each in value.array_value.values or ()]
+        return [plain(each) for each in value.array_value.values or ()]
     return None
