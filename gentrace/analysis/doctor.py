@@ -38,12 +38,14 @@ class Diagnosis:
     """What doctor found; ``targets`` are rows {name, role, state, file, …}.
 
     In a checkout, which is looked at and not run, a target that is there is ``resolved``.
+    ``not_looked_at`` says what this source cannot tell.
     """
 
     processes: Sequence[ProcessRecord] = ()
     targets: Sequence[dict[str, Any]] = ()
     problems: Sequence[Problem] = field(default_factory=tuple[Problem, ...])
     checkout: Checkout | None = None
+    not_looked_at: Sequence[str] = ()
 
     @property
     def exit_code(self) -> int:
@@ -120,12 +122,15 @@ def _target_problems(profile: Profile, r: Resolved) -> Iterator[Problem]:
         )
 
 
-def of_processes(processes: Sequence[ProcessRecord]) -> Diagnosis:
-    """The diagnosis of the processes that left a record in the spool."""
-    alive = [process for process in processes if process.alive]
+def of_processes(
+    processes: Sequence[ProcessRecord], not_looked_at: Sequence[str] = ()
+) -> Diagnosis:
+    """The diagnosis of the processes that a source tells of."""
+    alive = [process for process in processes if process.may_run]
     considered = alive or list(processes)
     targets = _merged(considered)
-    return Diagnosis(processes, targets, tuple(_process_problems(processes, alive, targets)))
+    problems = tuple(_process_problems(processes, alive, targets))
+    return Diagnosis(processes, targets, problems, not_looked_at=not_looked_at)
 
 
 _LOST = {
@@ -171,6 +176,25 @@ def _refused(process: ProcessRecord) -> Iterator[Problem]:
             )
 
 
+def _code(process: ProcessRecord) -> Iterator[Problem]:
+    """What a process could not import, and where its code is not the disk's."""
+    which = f"the {process.text('role')} process {process.text('pid')}"
+    if errors := process.texts("import_errors"):
+        yield Problem(
+            "import_failed",
+            f"{which} cannot import {', '.join(errors)}",
+            "install the package into the environment of that process and restart it; a provider "
+            "that needs it fails until then",
+            serious=False,
+        )
+    if stale := process.texts("stale"):
+        yield Problem(
+            "code_stale",
+            f"{which} runs code that is not what is on disk: {', '.join(stale)}",
+            "restart the process; a file with another's .pyc: delete its __pycache__ first",
+        )
+
+
 def _merged(processes: Sequence[ProcessRecord]) -> list[dict[str, Any]]:
     """Each target once, in the best state that any process has it in."""
     best: dict[str, dict[str, Any]] = {}
@@ -183,6 +207,11 @@ def _merged(processes: Sequence[ProcessRecord]) -> list[dict[str, Any]]:
             if known is None or _rank(row) < _rank(known):
                 best[str(row["name"])] = row
     return list(best.values())
+
+
+def _called(row: dict[str, Any]) -> str:
+    """A target by its name and, where the source tells it, its role."""
+    return f"{row['name']} ({row['role']})" if row["role"] else str(row["name"])
 
 
 def _rank(row: dict[str, Any]) -> int:
@@ -228,17 +257,18 @@ def _process_problems(
             )
         yield from _lost(process)
         yield from _refused(process)
+        yield from _code(process)
     for row in targets:
         if row["state"] == "missing":
             yield Problem(
                 "target_missing",
-                f"{row['name']} ({row['role']}) was not found where the profile says",
+                f"{_called(row)} was not found where the profile says",
                 "run `gentrace doctor --host CHECKOUT` to see where it was looked for",
             )
         elif row["state"] == "late":
             yield Problem(
                 "target_late",
-                f"{row['name']} ({row['role']}) was imported before it could be hooked; unseen "
+                f"{_called(row)} was imported before it could be hooked; unseen "
                 f"call it: {', '.join(row.get('copies', ())) or 'unknown'}",
                 "set GENTRACE=1 in the environment rather than importing gentrace late",
                 serious=False,

@@ -19,7 +19,7 @@ def added(
 
     A ``.env`` does no harm where API and worker are traced nevertheless.
     """
-    running = {process.text("role") for process in found.processes if process.alive}
+    running = {process.text("role") for process in found.processes if process.may_run}
     path, _ = dotenv.asking(os.environ if environ is None else environ, [folder])
     if path is None or running.issuperset(ROLES):
         return found

@@ -27,7 +27,7 @@ def added(
         folders: where this Python looks for start-up files.
         package: gentrace's own folder.
     """
-    running = {process.text("role") for process in found.processes if process.alive}
+    running = {process.text("role") for process in found.processes if process.may_run}
     read = _site_folders() if folders is None else folders
     if "PEX" in os.environ:  # which reads the start-up files of what is in it by itself
         return found

@@ -16,6 +16,7 @@ from gentrace.cli.common import (
     routes,
     say_notes,
 )
+from gentrace.core import names
 from gentrace.sources import open_source
 
 
@@ -39,19 +40,26 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Show one generation as a tree of spans on one time axis, and where its time went."""
-    from gentrace.analysis import generations
+    from gentrace.analysis import generations, remarks
     from gentrace.report import json, terminal
     from gentrace.report.links import links
     from gentrace.report.show import print_show
+    from gentrace.sources import startups
 
     opened = open_source(source, headers=header or (), ca_file=ca_file, insecure=insecure)
     into = links(opened)
     try:
         found = generations.find(opened, what, routes(), output.say)
+        chosen = found[-1]
+        notes: list[str] = []
+        if chosen.outcome != names.COMPLETED:
+            crossed = startups.of_instances(opened, remarks.instances(chosen))
+            notes = remarks.imports(chosen, crossed)
     finally:
         say_notes(opened)
-    chosen = found[-1]
     if as_json:
-        print(json.dumps(json.show(found, chosen, into)))
+        print(json.dumps(json.show(found, chosen, into, notes)))
     else:
-        print_show(terminal.console(), found, chosen, everything=everything, links=into)
+        print_show(
+            terminal.console(), found, chosen, everything=everything, links=into, notes=notes
+        )

@@ -86,14 +86,20 @@ def row(run: Run) -> Object:
     }
 
 
-def show(runs: Sequence[Run], chosen: Run, links: Links | None = None) -> Object:
-    """The answer of ``show``: the run that was chosen, and every run with all its spans."""
+def show(
+    runs: Sequence[Run], chosen: Run, links: Links | None = None, notes: Sequence[str] = ()
+) -> Object:
+    """The answer of ``show``: the run that was chosen, and every run with all its spans.
+
+    Args:
+        notes: what else is to be said of the chosen run, in sentences.
+    """
     return {
         "generation": _linked(row(chosen), chosen, links),
         "runs": [
             {
                 **_linked(row(run), run, links),
-                "notes": remarks.of_run(run),
+                "notes": [*remarks.of_run(run), *(notes if run is chosen else ())],
                 "tried": [_try(one, run.start_ns) for one in tries(run.parts)],
                 "gaps": _gaps(run),
                 "spans": _spans(run),

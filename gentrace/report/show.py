@@ -26,15 +26,19 @@ def print_show(
     everything: bool = False,
     now_ns: int = 0,
     links: Links | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
     """Print one run in full, and a line for each other run of the generation.
 
     Args:
         everything: unfold SQL and HTTP, print every attribute and whole stacks.
         links: print where Jaeger's page shows the run, and the other runs where there are any.
+        notes: what else is to be said of the run, in sentences.
     """
     now_ns = now_ns or time.time_ns()
     _header(to, chosen, now_ns)
+    for text in notes:
+        say(to, text, "yellow")
     if links:
         address(to, links.trace(chosen.trace_id))
     for run in runs:
