@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 
+from gentrace.analysis.compare import summary
 from gentrace.analysis.compare.model import (
     Exemplar,
     Finding,
@@ -12,7 +13,6 @@ from gentrace.analysis.compare.model import (
     Group,
     GroupComparison,
     NearestSuccess,
-    TimeDifference,
 )
 from tests.core.traces import MINUTE_NS, START, trace_id
 
@@ -48,16 +48,9 @@ def slow() -> GroupComparison:
     b = group("the rest", 362, 8.0, 2)
     newer = group("the newer half of the window", 202, 11.0, 5, unfinished=6)
     older = group("the older half of the window", 201, 9.0, 6)
-    whole = sum(a.times.values()) - sum(b.times.values())
-    times = {
-        name: TimeDifference(
-            a.times[name], b.times[name], a.medians[name], b.medians[name],
-            a.times[name] - b.times[name], (a.times[name] - b.times[name]) / whole,
-        )
-        for name in sorted(a.times, key=lambda name: b.times[name] - a.times[name])
-    }  # fmt: skip
     return GroupComparison(
-        "slow", {"slow": a, "rest": b, "newer": newer, "older": older}, times=times, tested=64,
+        "slow", {"slow": a, "rest": b, "newer": newer, "older": older},
+        times=summary.times(a, b), tested=64,
         findings=(
             Finding("attribute", "generation.account.id", "7", "provider_run", 18.4, (12.9, 24.0),
                     0.00002, (exemplar("311"), exemplar("298"), exemplar("305")), n=33,
