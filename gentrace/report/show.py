@@ -10,6 +10,7 @@ from rich.text import Text
 
 from gentrace.analysis import remarks
 from gentrace.analysis.runs import Run
+from gentrace.analysis.standing import standing
 from gentrace.analysis.tries import tries
 from gentrace.report import words
 from gentrace.report.links import Links, print_searches
@@ -84,9 +85,10 @@ def _header(to: Console, run: Run, now_ns: int) -> None:
     if run.returned_id:
         status = f", then {run.returned_status}" if run.returned_status else ""
         say(to, f"answered with the existing generation {run.returned_id}{status}")
-    if run.state is not None:
-        waiting, seen = (words.age(at, now_ns) for at in (run.times.since_ns, run.last_ns))
-        say(to, f"{run.state} for {waiting}, last sign of life {seen} ago", "cyan")
+    stands = standing(run, now_ns)
+    if stands.state is not None:
+        waiting, seen = (words.age(at, now_ns) for at in (stands.since_ns, run.last_ns))
+        say(to, f"{stands.state} for {waiting}, last sign of life {seen} ago", "cyan")
     if run.error_message or run.error_code or run.error_type:
         kind = words.error(run.error_code, run.error_type)
         if run.error_http_status is not None:
@@ -96,10 +98,10 @@ def _header(to: Console, run: Run, now_ns: int) -> None:
             say(to, f"  {words.began(run.error_cause, run.error_place)}", "red")
     spent = [
         f"{state} {words.duration(ns)} ({words.percent(share)})"
-        for state, ns, share in words.shares(run.times.spent_ns)
+        for state, ns, share in words.shares(stands.spent_ns)
     ]
     if run.id is not None and spent:
-        say(to, "time: " + " · ".join(spent))
+        say(to, ("time: " if stands.state is None else "time so far: ") + " · ".join(spent))
     if run.incomplete:
         say(to, f"incomplete: {', '.join(sorted(run.incomplete))}", "yellow")
     for text in remarks.of_run(run, brief=True):
