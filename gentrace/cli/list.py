@@ -39,6 +39,14 @@ Where = Annotated[
 
 
 def command(
+    generation: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[GENERATION]...",
+            show_default=False,
+            help="Only these: ids, or the beginnings of long ones.",
+        ),
+    ] = None,
     source: SourceOption = "",
     since: Annotated[
         str, typer.Option(metavar="WHEN", help="Started since: 30m, 2h, 1d, or a date and time.")
@@ -76,6 +84,7 @@ def command(
         user=user,
         error=error,
         where=[filters.condition(text) for text in where or ()],
+        ids=generation or (),
     )
     if any(not name for name in wanted.outcomes):
         raise UsageError("--outcome: a status was expected, such as failed")

@@ -24,8 +24,9 @@ def command(
     what: Annotated[
         str,
         typer.Argument(
-            help="A generation id, a trace id (or its first 8 digits), trace:<id>, "
-            "provider:<job id> or job:<ARQ id>. Default: the newest that failed, else the newest.",
+            help="A generation id, or the beginning of a long one, a trace id (or its first 8 "
+            "digits), trace:<id>, provider:<job id> or job:<ARQ id>. Default: the newest that "
+            "failed, else the newest.",
             metavar="[GENERATION]",
             show_default=False,
         ),
