@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gentrace.analysis import sampling
 from gentrace.core.checkout import Checkout
 from gentrace.core.names import LACKS_EXTRA, REFUSED
 from gentrace.core.profile import Profile
@@ -246,6 +247,8 @@ def _process_problems(
             f"the running processes use different copies of the host: {', '.join(sorted(files))}",
             "start them from the same directory and with the same interpreter",
         )
+    for told in sampling.samplers(alive):
+        yield Problem("sampled", told, sampling.SET, serious=False)
     for process in alive:
         for name in process.record.get("hooks_off") or ():
             yield Problem(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gentrace.analysis import filters, ids
+from gentrace.analysis import filters, ids, sampling
 from gentrace.analysis.filters import Filter
 from gentrace.analysis.grouping import runs
 from gentrace.analysis.runs import Run
@@ -194,13 +194,19 @@ def _by_trace(source: Source, asked: str) -> list[Run]:
 
 def _not_found(source: Source, what: str) -> list[Run]:
     """Raise what tells the user where it was looked for and what to try."""
+    sampled = sampling.left_out(source)
     if source.is_empty():
         raise NotFoundError(
-            f"no {what}: {source.description} is empty, nothing has been traced yet. Start API and "
-            "worker with GENTRACE=1 (or `gentrace exec -- CMD`) and make a generation"
+            f"no {what}: {source.description} is empty, "
+            + (
+                sampled
+                or "nothing has been traced yet. Start API and worker with GENTRACE=1 (or "
+                "`gentrace exec -- CMD`) and make a generation"
+            )
         )
     raise NotFoundError(
-        f"no {what} in {source.description} ({source.looked_at} looked at). `gentrace list` "
-        "shows what is there; was it made while API and worker ran with GENTRACE=1, and is this "
-        "the place they write to?"
+        f"no {what} in {source.description} ({source.looked_at} looked at). "
+        + (f"It may not have been sampled: {sampled}. " if sampled else "")
+        + "`gentrace list` shows what is there; was it made while API and worker ran with "
+        "GENTRACE=1, and is this the place they write to?"
     )

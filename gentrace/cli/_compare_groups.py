@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from gentrace.analysis import filters
+from gentrace.analysis import filters, sampling
 from gentrace.analysis.compare import ask
 from gentrace.analysis.compare.ask import Side
 from gentrace.analysis.compare.model import GroupComparison
@@ -40,7 +40,9 @@ def run_groups(
         SourceError: the source cannot be read, or nothing was ever written to it.
     """
     if source.is_empty():
-        raise SourceError(SWITCH_ON.format(where=source.description))
+        sampled = sampling.left_out(source)
+        empty = f"{source.description} is empty: {sampled}" if sampled else ""
+        raise SourceError(empty or SWITCH_ON.format(where=source.description))
     if question == "slow":
         found = ask.slow_ones(source, among)
     elif question == "failing":

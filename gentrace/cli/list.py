@@ -69,7 +69,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """List generations, the newest first: how each ended and where its time went."""
-    from gentrace.analysis import filters, generations
+    from gentrace.analysis import filters, generations, sampling
     from gentrace.report import json, terminal
     from gentrace.report.links import links
     from gentrace.report.listing import print_listing
@@ -96,10 +96,13 @@ def command(
         print(json.dumps(json.listing(found, into, searches)))
     elif found.runs:
         print_listing(terminal.console(), found, searches=searches)
-    if not found.runs and opened.is_empty():
+    sampled = "" if found.runs else sampling.left_out(opened)
+    if sampled:
+        output.say(sampled)
+    elif not found.runs and opened.is_empty():
         hint = f"gentrace: {SWITCH_ON.format(where=opened.description)}"
         print(hint, file=sys.stderr if as_json else sys.stdout)
-    elif not found.runs and not as_json:
+    if not found.runs and not as_json and not opened.is_empty():
         print(f"no generation in {opened.description} fulfils this", file=sys.stderr)
     for note in found.notes:
         output.say(note)

@@ -35,6 +35,7 @@ _TEXTS: Mapping[str, str] = {
     "cwd": names.WORKING_DIRECTORY,
     "revision": names.CODE_VERSION,
     "queue": names.MESSAGING_DESTINATION,
+    "sampler": names.SAMPLER,
 }
 _LISTS: Mapping[str, str] = {
     "stale": names.CODE_STALE,
