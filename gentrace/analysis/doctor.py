@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from gentrace.analysis import sampling
+from gentrace.analysis.host import check, target_problems
+from gentrace.analysis.problem import Problem
 from gentrace.core.checkout import Checkout
 from gentrace.core.names import LACKS_EXTRA, REFUSED
 from gentrace.core.profile import Profile
-from gentrace.core.targets import ABSENT, MISSING, Inspection, Resolved
+from gentrace.core.targets import Inspection, Resolved
 from gentrace.sources.processes import ProcessRecord
 
 _STATES = ("patched", "late", "missing", "absent")
-_PYTHON = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something to mend.
-
-    Attributes:
-        code: a stable word for programs.
-        fix: what to do.
-        serious: it is no mere remark; the command then leaves with exit code 1.
-    """
-
-    code: str
-    summary: str
-    fix: str
-    serious: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +38,15 @@ class Diagnosis:
         return int(any(problem.serious for problem in self.problems))
 
 
-def of_host(profile: Profile, found: Inspection) -> Diagnosis:
-    """The diagnosis of a checkout's source."""
+def of_host(profile: Profile, found: Inspection, own: str = "") -> Diagnosis:
+    """The diagnosis of a checkout's source.
+
+    Args:
+        own: the profile's file, where it is one that its reader can change.
+    """
     rows = [_row(r) for r in found.resolved]
-    return Diagnosis((), rows, tuple(_host_problems(profile, found)), found.checkout)
+    problems = (*target_problems(profile, found, own), *check(profile, found, own))
+    return Diagnosis((), rows, problems, found.checkout)
 
 
 def _row(r: Resolved) -> dict[str, Any]:
@@ -79,48 +68,6 @@ def _row(r: Resolved) -> dict[str, Any]:
         ],
         "notes": list(r.notes),
     }  # fmt: skip
-
-
-def _host_problems(profile: Profile, found: Inspection) -> Iterator[Problem]:
-    for file, why in found.unreadable.items():
-        yield Problem(
-            "file_unreadable",
-            f"{found.checkout.shown(file)} is no Python that {_PYTHON} can parse: {why}",
-            "run doctor with the Python that the host runs with; or mend the file",
-        )
-    for r in found.resolved:
-        yield from _target_problems(profile, r)
-
-
-def _target_problems(profile: Profile, r: Resolved) -> Iterator[Problem]:
-    add_place = (
-        f"add its new place to targets[{r.target.name}].at in the profile {profile.name} (a "
-        f'profile of your own may say extends = "{profile.name}")'
-    )
-    if r.state == MISSING:
-        tried = ", ".join(":".join(s) for s in r.target.spellings(profile.packages))
-        why = "; ".join([r.reason, *r.notes])
-        yield Problem(
-            "target_missing",
-            f"{r.target.name} ({r.target.role}) is nowhere: looked for {tried} ({why})",
-            f"{add_place}, or mark it optional if this revision does without it",
-        )
-    elif r.state == ABSENT and r.expected and r.target.role != "settings":
-        yield Problem(
-            "target_gone",
-            f"{r.target.name} ({r.target.role}) is not here, though the host has it since "
-            f"{r.target.since}: {r.reason}",
-            add_place,
-            serious=False,
-        )
-    for problem in r.problems:
-        yield Problem(
-            "target_mismatch",
-            f"{r.target.name} at {r.spelling}: {problem}",
-            f"add an alternative to targets[{r.target.name}] in the profile; until then "
-            "this is not recorded at this revision",
-            serious=False,
-        )
 
 
 def of_processes(

@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 
-from gentrace.analysis.doctor import Diagnosis, Problem
+from gentrace.analysis.doctor import Diagnosis
+from gentrace.analysis.problem import Problem
 from gentrace.core import dotenv
 
 ROLES = ("api", "worker")

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import gentrace
-from gentrace.analysis.doctor import Diagnosis, Problem
+from gentrace.analysis.doctor import Diagnosis
+from gentrace.analysis.problem import Problem
 from gentrace.analysis.unread_dotenv import ROLES
 
 FILE = "gentrace.start" if sys.version_info >= (3, 15) else "gentrace.pth"

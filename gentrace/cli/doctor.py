@@ -80,13 +80,15 @@ def _look_at(hosts: list[str], named: str, write: Path | None, as_json: bool) ->
     from gentrace.analysis import checkouts
     from gentrace.analysis import doctor as diagnose
     from gentrace.core import profile as profiles
-    from gentrace.core import settings, targets
+    from gentrace.core import settings, switch, targets
     from gentrace.report import doctor as report
     from gentrace.report import json, targets_page, terminal
 
-    loaded, _ = profiles.load(named or settings.read().profile)
+    which = named or settings.read().profile
+    loaded, _ = profiles.load(which)
+    own = which if switch.is_path(which) else ""
     inspections = [targets.inspect(loaded, host) for host in hosts]
-    found = [diagnose.of_host(loaded, inspection) for inspection in inspections]
+    found = [diagnose.of_host(loaded, inspection, own) for inspection in inspections]
     page = ""
     if write is not None or (len(found) > 1 and not as_json):
         page = targets_page.page(loaded.name, inspections, checkouts.compare(loaded, inspections))
