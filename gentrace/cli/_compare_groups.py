@@ -9,6 +9,7 @@ from gentrace.analysis import filters, sampling
 from gentrace.analysis.compare import ask
 from gentrace.analysis.compare.ask import Side
 from gentrace.analysis.compare.model import GroupComparison
+from gentrace.cli import output
 from gentrace.cli.common import SWITCH_ON
 from gentrace.core.errors import SourceError, UsageError
 from gentrace.report import group_json, groups, json, terminal
@@ -92,5 +93,7 @@ def _answer(source: Source, found: GroupComparison, as_json: bool, html: Path | 
     if html is not None:
         from gentrace.cli._compare_pair import write_page
         from gentrace.report import groups_page
+        from gentrace.report.asked import asked
 
-        write_page(html, groups_page.page(found, into))
+        question = asked(output.arguments(), source.description)
+        write_page(html, groups_page.page(found, into, question))

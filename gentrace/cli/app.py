@@ -57,7 +57,7 @@ def main(
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code. Any fault is one message on stderr."""
-    output.prepare()
+    output.prepare(arguments)
     try:
         return output.written(lambda: _run(arguments))
     except GentraceError as fault:

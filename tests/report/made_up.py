@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
 from gentrace.analysis.compare import summary
 from gentrace.analysis.compare.model import (
@@ -97,3 +98,21 @@ def nothing() -> GroupComparison:
     """Too few on both sides."""
     a, b = Group("a", 2, 0, 2, None, None, ages=(3.0, 4.0)), Group("b", 0, 0, 0, None, None)
     return GroupComparison("groups", {"a": a, "b": b}, not_enough_data=("a: 2 runs, b: none",))
+
+
+def wordy(found: GroupComparison) -> GroupComparison:
+    """The same with texts that have no place to break at: long names, values, ids and labels."""
+    word = "a" * 32 + "_" + "b" * 40
+    runs = tuple(Exemplar("0123456789abcdef" * 2, "1" * 32) for _ in range(6))
+    near = NearestSuccess(runs[0].id, runs[0].trace_id, 5.0)
+    return replace(
+        found,
+        groups={key: replace(each, label=f"{each.label} {word}")
+                for key, each in found.groups.items()},
+        findings=[replace(each, name=word if each.kind != "error" else each.name, value=word,
+                          also=(f"{word} = {word}",), exemplars=runs) for each in found.findings],
+        symptoms=[replace(each, value=word, exemplars=runs) for each in found.symptoms],
+        fingerprints=[replace(each, fingerprint=f"{word} {word}", exemplars=runs,
+                              nearest_success=near) for each in found.fingerprints],
+        notes=(word, word),
+    )  # fmt: skip
