@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gentrace.analysis import sampling
+from gentrace.analysis.host import check, target_problems
+from gentrace.analysis.problem import Problem
 from gentrace.core.checkout import Checkout
 from gentrace.core.names import LACKS_EXTRA, REFUSED
 from gentrace.core.profile import Profile
-from gentrace.core.targets import ABSENT, MISSING, Inspection, Resolved
+from gentrace.core.targets import Inspection, Resolved
 from gentrace.sources.processes import ProcessRecord
 
 _STATES = ("patched", "late", "missing", "absent")
-_PYTHON = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something to mend.
-
-    Attributes:
-        code: a stable word for programs.
-        fix: what to do.
-        serious: it is no mere remark; the command then leaves with exit code 1.
-    """
-
-    code: str
-    summary: str
-    fix: str
-    serious: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +23,14 @@ class Diagnosis:
     """What doctor found; ``targets`` are rows {name, role, state, file, …}.
 
     In a checkout, which is looked at and not run, a target that is there is ``resolved``.
+    ``not_looked_at`` says what this source cannot tell.
     """
 
     processes: Sequence[ProcessRecord] = ()
     targets: Sequence[dict[str, Any]] = ()
     problems: Sequence[Problem] = field(default_factory=tuple[Problem, ...])
     checkout: Checkout | None = None
+    not_looked_at: Sequence[str] = ()
 
     @property
     def exit_code(self) -> int:
@@ -51,10 +38,15 @@ class Diagnosis:
         return int(any(problem.serious for problem in self.problems))
 
 
-def of_host(profile: Profile, found: Inspection) -> Diagnosis:
-    """The diagnosis of a checkout's source."""
+def of_host(profile: Profile, found: Inspection, own: str = "") -> Diagnosis:
+    """The diagnosis of a checkout's source.
+
+    Args:
+        own: the profile's file, where it is one that its reader can change.
+    """
     rows = [_row(r) for r in found.resolved]
-    return Diagnosis((), rows, tuple(_host_problems(profile, found)), found.checkout)
+    problems = (*target_problems(profile, found, own), *check(profile, found, own))
+    return Diagnosis((), rows, problems, found.checkout)
 
 
 def _row(r: Resolved) -> dict[str, Any]:
@@ -78,54 +70,15 @@ def _row(r: Resolved) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _host_problems(profile: Profile, found: Inspection) -> Iterator[Problem]:
-    for file, why in found.unreadable.items():
-        yield Problem(
-            "file_unreadable",
-            f"{found.checkout.shown(file)} is no Python that {_PYTHON} can parse: {why}",
-            "run doctor with the Python that the host runs with; or mend the file",
-        )
-    for r in found.resolved:
-        yield from _target_problems(profile, r)
-
-
-def _target_problems(profile: Profile, r: Resolved) -> Iterator[Problem]:
-    add_place = (
-        f"add its new place to targets[{r.target.name}].at in the profile {profile.name} (a "
-        f'profile of your own may say extends = "{profile.name}")'
-    )
-    if r.state == MISSING:
-        tried = ", ".join(":".join(s) for s in r.target.spellings(profile.packages))
-        why = "; ".join([r.reason, *r.notes])
-        yield Problem(
-            "target_missing",
-            f"{r.target.name} ({r.target.role}) is nowhere: looked for {tried} ({why})",
-            f"{add_place}, or mark it optional if this revision does without it",
-        )
-    elif r.state == ABSENT and r.expected and r.target.role != "settings":
-        yield Problem(
-            "target_gone",
-            f"{r.target.name} ({r.target.role}) is not here, though the host has it since "
-            f"{r.target.since}: {r.reason}",
-            add_place,
-            serious=False,
-        )
-    for problem in r.problems:
-        yield Problem(
-            "target_mismatch",
-            f"{r.target.name} at {r.spelling}: {problem}",
-            f"add an alternative to targets[{r.target.name}] in the profile; until then "
-            "this is not recorded at this revision",
-            serious=False,
-        )
-
-
-def of_processes(processes: Sequence[ProcessRecord]) -> Diagnosis:
-    """The diagnosis of the processes that left a record in the spool."""
-    alive = [process for process in processes if process.alive]
+def of_processes(
+    processes: Sequence[ProcessRecord], not_looked_at: Sequence[str] = ()
+) -> Diagnosis:
+    """The diagnosis of the processes that a source tells of."""
+    alive = [process for process in processes if process.may_run]
     considered = alive or list(processes)
     targets = _merged(considered)
-    return Diagnosis(processes, targets, tuple(_process_problems(processes, alive, targets)))
+    problems = tuple(_process_problems(processes, alive, targets))
+    return Diagnosis(processes, targets, problems, not_looked_at=not_looked_at)
 
 
 _LOST = {
@@ -171,6 +124,25 @@ def _refused(process: ProcessRecord) -> Iterator[Problem]:
             )
 
 
+def _code(process: ProcessRecord) -> Iterator[Problem]:
+    """What a process could not import, and where its code is not the disk's."""
+    which = f"the {process.text('role')} process {process.text('pid')}"
+    if errors := process.texts("import_errors"):
+        yield Problem(
+            "import_failed",
+            f"{which} cannot import {', '.join(errors)}",
+            "install the package into the environment of that process and restart it; a provider "
+            "that needs it fails until then",
+            serious=False,
+        )
+    if stale := process.texts("stale"):
+        yield Problem(
+            "code_stale",
+            f"{which} runs code that is not what is on disk: {', '.join(stale)}",
+            "restart the process; a file with another's .pyc: delete its __pycache__ first",
+        )
+
+
 def _merged(processes: Sequence[ProcessRecord]) -> list[dict[str, Any]]:
     """Each target once, in the best state that any process has it in."""
     best: dict[str, dict[str, Any]] = {}
@@ -183,6 +155,11 @@ def _merged(processes: Sequence[ProcessRecord]) -> list[dict[str, Any]]:
             if known is None or _rank(row) < _rank(known):
                 best[str(row["name"])] = row
     return list(best.values())
+
+
+def _called(row: dict[str, Any]) -> str:
+    """A target by its name and, where the source tells it, its role."""
+    return f"{row['name']} ({row['role']})" if row["role"] else str(row["name"])
 
 
 def _rank(row: dict[str, Any]) -> int:
@@ -217,6 +194,8 @@ def _process_problems(
             f"the running processes use different copies of the host: {', '.join(sorted(files))}",
             "start them from the same directory and with the same interpreter",
         )
+    for told in sampling.samplers(alive):
+        yield Problem("sampled", told, sampling.SET, serious=False)
     for process in alive:
         for name in process.record.get("hooks_off") or ():
             yield Problem(
@@ -228,17 +207,18 @@ def _process_problems(
             )
         yield from _lost(process)
         yield from _refused(process)
+        yield from _code(process)
     for row in targets:
         if row["state"] == "missing":
             yield Problem(
                 "target_missing",
-                f"{row['name']} ({row['role']}) was not found where the profile says",
+                f"{_called(row)} was not found where the profile says",
                 "run `gentrace doctor --host CHECKOUT` to see where it was looked for",
             )
         elif row["state"] == "late":
             yield Problem(
                 "target_late",
-                f"{row['name']} ({row['role']}) was imported before it could be hooked; unseen "
+                f"{_called(row)} was imported before it could be hooked; unseen "
                 f"call it: {', '.join(row.get('copies', ())) or 'unknown'}",
                 "set GENTRACE=1 in the environment rather than importing gentrace late",
                 serious=False,

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
+from gentrace.analysis import ids
 from gentrace.analysis.runs import Run
 from gentrace.core import names
 from gentrace.core.errors import UsageError
@@ -31,6 +32,8 @@ SHORT = {
 }
 """What a condition may say in place of an attribute's whole name."""
 UNFINISHED, REFUSED, RETURNED, NO_RUN = "unfinished", "refused", "returned", "no run"
+NO_OUTCOMES = frozenset({UNFINISHED, REFUSED, RETURNED, NO_RUN})
+"""Ends of which no span carries the word."""
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 
@@ -81,6 +84,7 @@ class Filter:
         outcomes: any of them, as :func:`outcome` has it.
         error: pattern (``*`` allowed) for the error's code, type or last part of the type.
         where: attribute name and value; each must hold on some span or resource of the run.
+        ids: any of them, whole or the beginnings of long ones.
     """
 
     window: Window = ALWAYS
@@ -92,10 +96,19 @@ class Filter:
     user: str = ""
     error: str = ""
     where: Sequence[tuple[str, str]] = ()
+    ids: Sequence[str] = ()
+
+    def is_asked(self, id_: str | None) -> bool:
+        """Whether the id is one of those that were asked for."""
+        return id_ is not None and any(
+            id_ in ids.spellings(asked) or ids.begins(id_, asked) for asked in self.ids
+        )
 
     def passes(self, run: Run) -> bool:
         """Whether the run fulfils every condition."""
         if not self.window.holds(run.start_ns):
+            return False
+        if self.ids and not self.is_asked(run.id):
             return False
         if self.outcomes and outcome(run) not in self.outcomes:
             return False

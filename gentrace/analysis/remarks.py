@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from gentrace.analysis import timeline
 from gentrace.analysis.runs import Run
-from gentrace.core.spans import Span, repeated
+from gentrace.core import names
+from gentrace.core.spans import Span, plain, repeated
+from gentrace.sources.processes import ProcessRecord
 
 _CLOCKS_AGREE_NS = 1_000_000
 
@@ -38,7 +40,51 @@ def of_run(run: Run, brief: bool = False) -> list[str]:
         told.append(f"clock: {steps} came out of order and count as 0")
     if run.trace.repeated:
         told.append(repeated(run.trace.repeated))
-    return told
+    return [*told, *stale(run.parts.spans)]
+
+
+def stale(spans: Sequence[Span]) -> list[str]:
+    """Which process ran code that was not what was on disk: one sentence a process."""
+    files: dict[str, dict[str, None]] = {}
+    for span in spans:
+        told = span.attributes.get(names.CODE_STALE)
+        if told:
+            listed = told if isinstance(told, list | tuple) else [told]
+            into = files.setdefault(_process(span), {})
+            into.update({plain(each): None for each in listed})  # pyright: ignore[reportUnknownVariableType]
+    return [
+        f"stale code in {process}: it ran what was loaded, and on disk is another "
+        f"({', '.join(each)}); restart it"
+        for process, each in files.items()
+    ]
+
+
+def imports(run: Run, processes: Sequence[ProcessRecord]) -> list[str]:
+    """What the processes that the run crossed could not import; a completed run needed none of it.
+
+    Args:
+        processes: what the source tells of them.
+    """
+    if run.outcome == names.COMPLETED:
+        return []
+    return [
+        f"{process.text('service') or process.text('role')} (pid {process.text('pid')}) could not "
+        f"import {', '.join(errors)}"
+        for process in processes
+        if (errors := process.texts("import_errors"))
+    ]
+
+
+def instances(run: Run) -> set[str]:
+    """The processes that the run crossed, by service.instance.id."""
+    told = run.parts.run.attributes.get(names.PROCESSES) if run.parts.run else None
+    named = [plain(each) for each in told] if isinstance(told, list | tuple) else []  # pyright: ignore[reportUnknownVariableType]
+    return {*named, *(span.instance for span in run.parts.spans if span.instance)}
+
+
+def _process(span: Span) -> str:
+    pid = span.resource.get("process.pid")
+    return f"{span.service} (pid {plain(pid)})" if pid is not None else span.service
 
 
 def skewed(spans: Sequence[Span]) -> int:

@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 
-from gentrace.analysis.doctor import Diagnosis, Problem
+from gentrace.analysis.doctor import Diagnosis
+from gentrace.analysis.problem import Problem
 from gentrace.core import dotenv
 
 ROLES = ("api", "worker")
@@ -19,7 +20,7 @@ def added(
 
     A ``.env`` does no harm where API and worker are traced nevertheless.
     """
-    running = {process.text("role") for process in found.processes if process.alive}
+    running = {process.text("role") for process in found.processes if process.may_run}
     path, _ = dotenv.asking(os.environ if environ is None else environ, [folder])
     if path is None or running.issuperset(ROLES):
         return found

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import gentrace
-from gentrace.analysis.doctor import Diagnosis, Problem
+from gentrace.analysis.doctor import Diagnosis
+from gentrace.analysis.problem import Problem
 from gentrace.analysis.unread_dotenv import ROLES
 
 FILE = "gentrace.start" if sys.version_info >= (3, 15) else "gentrace.pth"
@@ -27,7 +28,7 @@ def added(
         folders: where this Python looks for start-up files.
         package: gentrace's own folder.
     """
-    running = {process.text("role") for process in found.processes if process.alive}
+    running = {process.text("role") for process in found.processes if process.may_run}
     read = _site_folders() if folders is None else folders
     if "PEX" in os.environ:  # which reads the start-up files of what is in it by itself
         return found

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from gentrace.analysis import filters
+from gentrace.analysis import filters, sampling
 from gentrace.analysis.compare import ask
 from gentrace.analysis.compare.ask import Side
 from gentrace.analysis.compare.model import GroupComparison
-from gentrace.cli import progress
+from gentrace.cli import output, progress
 from gentrace.cli.common import SWITCH_ON
 from gentrace.core.errors import SourceError, UsageError
 from gentrace.report import group_json, groups, json, terminal
@@ -41,7 +41,9 @@ def run_groups(
         SourceError: the source cannot be read, or nothing was ever written to it.
     """
     if source.is_empty():
-        raise SourceError(SWITCH_ON.format(where=source.description))
+        sampled = sampling.left_out(source)
+        empty = f"{source.description} is empty: {sampled}" if sampled else ""
+        raise SourceError(empty or SWITCH_ON.format(where=source.description))
     if not question and a.same_as(b):
         raise UsageError(f"--where {a.label} --vs {b.label}: both sides are the same runs")
     with progress.shown(source):
@@ -92,5 +94,7 @@ def _answer(source: Source, found: GroupComparison, as_json: bool, html: Path | 
     if html is not None:
         from gentrace.cli._compare_pair import write_page
         from gentrace.report import groups_page
+        from gentrace.report.asked import asked
 
-        write_page(html, groups_page.page(found, into))
+        question = asked(output.arguments(), source.description)
+        write_page(html, groups_page.page(found, into, question))

@@ -34,8 +34,10 @@ def run_pair(
         pair.print_pair(terminal.console(), found, into)
     if html is not None:
         from gentrace.report import pair_page
+        from gentrace.report.asked import asked
 
-        write_page(html, pair_page.page(found, into))
+        question = asked(output.arguments(), source.description)
+        write_page(html, pair_page.page(found, into, question))
 
 
 def write_page(path: Path, page: str) -> None:

@@ -58,7 +58,7 @@ def main(
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code. Any fault is one message on stderr."""
-    output.prepare()
+    output.prepare(arguments)
     collects = gc.isenabled()
     gc.disable()  # a command is soon over; what it reads are millions of objects, none in a circle
     try:

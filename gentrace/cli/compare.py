@@ -51,9 +51,9 @@ def command(
         typer.Argument(
             metavar="[A]",
             show_default=False,
-            help="A generation id, a trace id (or its first 8 digits), trace:<id>, "
-            "provider:<job id> or job:<ARQ id>; or `slow` or `failing`: what such generations have "
-            "in common.",
+            help="A generation id, or the beginning of a long one, a trace id (or its first 8 "
+            "digits), trace:<id>, provider:<job id> or job:<ARQ id>; or `slow` or `failing`: what "
+            "such generations have in common.",
         ),
     ] = "",
     b: Annotated[

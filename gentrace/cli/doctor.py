@@ -8,8 +8,15 @@ from typing import Annotated
 import typer
 
 from gentrace.cli import output
-from gentrace.cli.common import JsonOption
-from gentrace.core.errors import SourceError, UsageError
+from gentrace.cli.common import (
+    CaFileOption,
+    HeaderOption,
+    InsecureOption,
+    JsonOption,
+    SourceOption,
+    say_notes,
+)
+from gentrace.core.errors import UsageError
 
 
 def command(
@@ -31,9 +38,10 @@ def command(
         str,
         typer.Option("--profile", metavar="NAME|FILE", help="Default: GENTRACE_PROFILE."),
     ] = "",
-    source: Annotated[
-        Path | None, typer.Option("--source", metavar="FOLDER", help="A spool. Default: the spool.")
-    ] = None,
+    source: SourceOption = "",
+    header: HeaderOption = None,
+    ca_file: CaFileOption = "",
+    insecure: InsecureOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say whether the processes are hooked, or whether a checkout has what the profile names.
@@ -43,21 +51,22 @@ def command(
     """
     from gentrace.analysis import doctor as diagnose
     from gentrace.analysis import unread_dotenv, unread_switch
-    from gentrace.core import settings
     from gentrace.report import doctor as report
     from gentrace.report import json, terminal
-    from gentrace.sources import processes
+    from gentrace.sources import open_source, startups
 
     if host:
         raise typer.Exit(_look_at(host, profile, write, as_json))
     if write is not None:
         raise UsageError("--write: it writes what --host finds; name a checkout with --host")
-    if source is not None and not source.is_dir():
-        raise SourceError(f"--source {source}: no such folder; doctor reads a spool's folder")
-    passed: list[str] = []
-    found = diagnose.of_processes(processes.read(source or settings.spool_path(), passed))
-    for text in passed:
+    opened = open_source(
+        source, headers=header or (), ca_file=ca_file, insecure=insecure, records=True
+    )
+    told = startups.of_source(opened)
+    for text in told.notes:
         output.say(text)
+    say_notes(opened)
+    found = diagnose.of_processes(told.found, told.not_looked_at)
     found = unread_switch.added(unread_dotenv.added(found))
     if as_json:
         print(json.dumps(report.as_object(found)))
@@ -71,13 +80,15 @@ def _look_at(hosts: list[str], named: str, write: Path | None, as_json: bool) ->
     from gentrace.analysis import checkouts
     from gentrace.analysis import doctor as diagnose
     from gentrace.core import profile as profiles
-    from gentrace.core import settings, targets
+    from gentrace.core import settings, switch, targets
     from gentrace.report import doctor as report
     from gentrace.report import json, targets_page, terminal
 
-    loaded, _ = profiles.load(named or settings.read().profile)
+    which = named or settings.read().profile
+    loaded, _ = profiles.load(which)
+    own = which if switch.is_path(which) else ""
     inspections = [targets.inspect(loaded, host) for host in hosts]
-    found = [diagnose.of_host(loaded, inspection) for inspection in inspections]
+    found = [diagnose.of_host(loaded, inspection, own) for inspection in inspections]
     page = ""
     if write is not None or (len(found) > 1 and not as_json):
         page = targets_page.page(loaded.name, inspections, checkouts.compare(loaded, inspections))

@@ -39,6 +39,14 @@ Where = Annotated[
 
 
 def command(
+    generation: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[GENERATION]...",
+            show_default=False,
+            help="Only these: ids, or the beginnings of long ones.",
+        ),
+    ] = None,
     source: SourceOption = "",
     since: Annotated[
         str, typer.Option(metavar="WHEN", help="Started since: 30m, 2h, 1d, or a date and time.")
@@ -61,7 +69,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """List generations, the newest first: how each ended and where its time went."""
-    from gentrace.analysis import filters, generations
+    from gentrace.analysis import filters, generations, sampling
     from gentrace.report import json, terminal
     from gentrace.report.links import links
     from gentrace.report.listing import print_listing
@@ -76,6 +84,7 @@ def command(
         user=user,
         error=error,
         where=[filters.condition(text) for text in where or ()],
+        ids=generation or (),
     )
     if any(not name for name in wanted.outcomes):
         raise UsageError("--outcome: a status was expected, such as failed")
@@ -88,10 +97,13 @@ def command(
         print(json.dumps(json.listing(found, into, searches)))
     elif found.runs:
         print_listing(terminal.console(), found, searches=searches)
-    if not found.runs and opened.is_empty():
+    sampled = "" if found.runs else sampling.left_out(opened)
+    if sampled:
+        output.say(sampled)
+    elif not found.runs and opened.is_empty():
         hint = f"gentrace: {SWITCH_ON.format(where=opened.description)}"
         print(hint, file=sys.stderr if as_json else sys.stdout)
-    elif not found.runs and not as_json:
+    if not found.runs and not as_json and not opened.is_empty():
         print(f"no generation in {opened.description} fulfils this", file=sys.stderr)
     for note in found.notes:
         output.say(note)

@@ -6,14 +6,26 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gentrace.core.errors import UsageError
 from gentrace.report.visible import visible
 
+_arguments: list[str] = []
 
-def prepare() -> None:
-    """Let nothing that is to be said fail for want of a stream, or of a character in its set."""
+
+def arguments() -> tuple[str, ...]:
+    """The command line that is being run, without the program."""
+    return tuple(_arguments)
+
+
+def prepare(given: Sequence[str] = ()) -> None:
+    """Let nothing that is to be said fail for want of a stream, or of a character in its set.
+
+    Args:
+        given: the command line; it is kept.
+    """
+    _arguments[:] = given
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

@@ -326,6 +326,12 @@ IMPORT_ERRORS = _attribute(
     "gentrace.startup",
     "module: what failed, of the providers' packages that cannot be imported",
 )
+SAMPLER = _attribute(
+    "gentrace.sampler",
+    "string",
+    "gentrace.startup",
+    "what decides which generations are kept, in the SDK's words; absent where all are",
+)
 TARGETS_PATCHED = _attribute(
     "gentrace.targets.patched", "string[]", "gentrace.startup", "hook points that are observed"
 )

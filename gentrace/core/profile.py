@@ -99,10 +99,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route whose requests get a SERVER span."""
+    """A route whose requests get a SERVER span; an ``optional`` one is not in every revision."""
 
     method: str
     path: str
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ class Job:
     """An ARQ function that works for one generation; ``id`` is the argument that names it.
 
     ``id`` may go on inside that argument: ``order.id`` is the key or attribute ``id`` of ``order``.
-    With ``by = "asset"`` it is the id of what the generation made.
+    With ``by = "asset"`` it is the id of what the generation made. An ``optional`` one is not in
+    every revision.
     """
 
     function: str
@@ -118,6 +120,7 @@ class Job:
     position: int = 0
     own: bool = False
     by: str = "generation"
+    optional: bool = False
 
     def generation_in(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The generation's id among a job's arguments, by name or by position; None without."""

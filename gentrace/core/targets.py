@@ -67,7 +67,12 @@ class Inspection:
 
     checkout: Checkout
     resolved: tuple[Resolved, ...]
-    unreadable: Mapping[Path, str]
+    tree: SourceTree
+
+    @property
+    def unreadable(self) -> Mapping[Path, str]:
+        """What is no Python, each with the reason."""
+        return self.tree.unreadable
 
 
 def resolve(profile: Profile, path: Path) -> list[Resolved]:
@@ -92,7 +97,7 @@ def inspect(profile: Profile, host: str) -> Inspection:
     gone = [r for r in found if r.state != RESOLVED and not r.reason]
     places = checkouts.mentions(checkout, (word for r in gone for word in _words(r.target)))
     explained = [_explained(r, checkout, places) if r in gone else r for r in found]
-    return Inspection(checkout, tuple(explained), tree.unreadable)
+    return Inspection(checkout, tuple(explained), tree)
 
 
 def _words(target: Target) -> list[str]:

@@ -27,11 +27,17 @@ def as_object(found: Diagnosis) -> dict[str, Any]:
     """The answer for programs."""
     return {
         "processes": [
-            {name: process.record.get(name) for name in _FIELDS} | {"alive": process.alive}
+            {
+                **{name: process.record.get(name) for name in _FIELDS},
+                "import_errors": process.texts("import_errors"),
+                "stale": process.texts("stale"),
+                "alive": process.alive,
+            }
             for process in found.processes
         ],
         "targets": list(found.targets),
         "problems": [asdict(problem) for problem in found.problems],
+        "not_looked_at": list(found.not_looked_at),
     }
 
 
@@ -68,12 +74,14 @@ def print_diagnosis(to: Console, found: Diagnosis, *, brief: bool = False) -> No
         style = "red" if problem.serious else "yellow"
         say(to, f"{'✗' if problem.serious else '•'} {problem.summary}", style, "  ")
         say(to, f"→ {problem.fix}", "", "  ")
+    for text in found.not_looked_at:
+        say(to, f"not looked at: {text}", "dim", "  ")
     write(to, Text(_counts(found), "bold"))
 
 
 def _telling(processes: Sequence[ProcessRecord]) -> list[ProcessRecord]:
     """Those that run; of a role of which none runs, the last one."""
-    running = [process for process in processes if process.alive]
+    running = [process for process in processes if process.may_run]
     roles = {process.text("role") for process in running}
     ended: dict[str, ProcessRecord] = {}
     for process in processes:
@@ -85,8 +93,11 @@ def _telling(processes: Sequence[ProcessRecord]) -> list[ProcessRecord]:
 def _print_process(to: Console, process: ProcessRecord) -> None:
     head = Text(f"{process.text('service') or process.text('role')} ", "bold")
     head.append(f"pid {process.text('pid')} ")
-    head.append("runs" if process.alive else "ended", "green" if process.alive else "yellow")
-    head.append(f", last seen {process.text('last_seen')}", "dim")
+    if process.alive is None:
+        head.append(f"started {process.text('started_at')}", "dim")
+    else:
+        head.append("runs" if process.alive else "ended", "green" if process.alive else "yellow")
+        head.append(f", last seen {process.text('last_seen')}", "dim")
     write(to, head)
     for name in ("python", "package_file", "cwd", "queue"):
         if process.text(name):

@@ -162,8 +162,8 @@ def _times(to: Console, found: GroupComparison) -> None:
 
 
 def share(each: TimeDifference) -> str:
-    """The part of the whole difference."""
-    return "" if each.share is None else f"{each.share:z.0%}".replace("%", " %")
+    """Its part of what makes the difference; nothing for a time that goes the other way."""
+    return "" if each.share is None else words.percent(each.share)
 
 
 def _findings(to: Console, found: GroupComparison, links: Links | None) -> None:

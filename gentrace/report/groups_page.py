@@ -8,6 +8,7 @@ from typing import Any
 from gentrace.analysis.compare.model import Exemplar, Finding, Fingerprint, Group, GroupComparison
 from gentrace.core.times import State
 from gentrace.report import charts, groups, unanswered
+from gentrace.report.asked import Asked
 from gentrace.report.links import Links
 from gentrace.report.page import percent, render
 
@@ -20,8 +21,8 @@ _QUESTIONS = {
 }
 
 
-def page(found: GroupComparison, links: Links | None = None) -> str:
-    """The page's HTML."""
+def page(found: GroupComparison, links: Links | None = None, asked: Asked | None = None) -> str:
+    """The page's HTML; with ``asked``, what it answers."""
     letters = list(zip(groups.LETTERS, found.groups.items(), strict=False))
     times = sorted(found.times.items(), key=lambda item: -abs(item[1].difference_s or 0.0))
     longest = max((sum(group.times.values()) for _, (_, group) in letters), default=0.0)
@@ -33,6 +34,7 @@ def page(found: GroupComparison, links: Links | None = None) -> str:
     return render(
         "groups.html",
         {
+            "asked": asked,
             "title": _QUESTIONS.get(found.question, "Groups of runs compared"),
             "sides": [_side(letter, name, each, longest) for letter, (name, each) in letters],
             "states": states,
@@ -101,15 +103,15 @@ def _spread(lettered: Sequence[tuple[str, Group]]) -> dict[str, Any] | None:
         "sides": [
             {
                 "letter": letter,
-                "colour": colour,
-                "bars": _bars(axis, edges, share, highest, up=colour == "A"),
+                "up": up,
+                "bars": _bars(axis, edges, share, highest, up=up),
                 "median": None if group.p50_s is None else axis.at(group.p50_s),
                 "median_words": groups.seconds(group.p50_s),
                 "ages": _ages(axis, group.ages),
                 "unfinished": len(group.ages),
                 "n": len(group.durations),
             }
-            for colour, (letter, group), share in zip("AB", lettered, shares, strict=False)
+            for up, (letter, group), share in zip((True, False), lettered, shares, strict=False)
         ],
     }
 
@@ -156,11 +158,18 @@ def _findings(
             "at": axes[each.unit].at(each.effect),
             "low": axes[each.unit].at(each.interval[0]),
             "high": axes[each.unit].at(each.interval[1]),
-            "more": each.effect > 0,
+            "colour": _colour(answer, each),
             "exemplars": exemplars(each.exemplars, links),
         }
         for each in found
     ]
+
+
+def _colour(answer: GroupComparison, found: Finding) -> str:
+    """The letter of the group that has more of it."""
+    letters = {name: letter for letter, name in zip(groups.LETTERS, answer.groups, strict=False)}
+    a, b = (letters.get(name) for name in found.comparison)
+    return (a or "A") if found.effect > 0 else (b or "B")
 
 
 def _fingerprint(found: Fingerprint, links: Links | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from gentrace.analysis import gaps, remarks
 from gentrace.analysis.generations import Listing
 from gentrace.analysis.runs import Run
+from gentrace.analysis.standing import standing
 from gentrace.analysis.tree import build
 from gentrace.analysis.tries import Error, Try, tries
 from gentrace.core import names
@@ -50,8 +51,9 @@ def listing(found: Listing, links: Links | None = None, searches: Searches | Non
 
 
 def row(run: Run) -> Object:
-    """One run."""
+    """One run; one that goes on as of its last sign of life (``last_seen``)."""
     spent = run.times.spent_ns
+    stands = standing(run)
     duration_ns = run.duration_ns
     return {
         "id": run.id,
@@ -65,7 +67,8 @@ def row(run: Run) -> Object:
         "model": run.model,
         "times": {f"{state}_s": seconds(spent.get(state, 0)) for state in State},
         "state": run.state,
-        "state_since": iso(run.times.since_ns) if run.state else None,
+        "state_since": iso(stands.since_ns) if run.state else None,
+        "state_due": iso(stands.due_ns) if stands.due_ns else None,
         "last_seen": iso(run.last_ns),
         "stage": run.stage,
         "account": run.account,
@@ -86,8 +89,14 @@ def row(run: Run) -> Object:
     }
 
 
-def show(runs: Sequence[Run], chosen: Run, links: Links | None = None) -> Object:
-    """The answer of ``show``: the run that was chosen, and every run with all its spans."""
+def show(
+    runs: Sequence[Run], chosen: Run, links: Links | None = None, notes: Sequence[str] = ()
+) -> Object:
+    """The answer of ``show``: the run that was chosen, and every run with all its spans.
+
+    Args:
+        notes: what else is to be said of the chosen run, in sentences.
+    """
     known: dict[str, set[str]] = {}  # of a trace that may hold many runs
     for run in runs:
         if run.trace_id not in known:
@@ -97,7 +106,7 @@ def show(runs: Sequence[Run], chosen: Run, links: Links | None = None) -> Object
         "runs": [
             {
                 **_linked(row(run), run, links),
-                "notes": remarks.of_run(run),
+                "notes": [*remarks.of_run(run), *(notes if run is chosen else ())],
                 "tried": [_try(one, run.start_ns) for one in tries(run.parts)],
                 "gaps": _gaps(run),
                 "spans": [_span(s, run.start_ns, known[run.trace_id]) for s in run.parts.spans],

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 
 from rich.console import Console
 
+from gentrace.analysis import filters
 from gentrace.analysis.filters import Filter
 from gentrace.analysis.runs import Run
 from gentrace.core import names, settings
@@ -155,11 +156,14 @@ def _tags(wanted: Filter, runs: Iterable[Run]) -> dict[str, str]:
             (names.OPERATION, wanted.operation),
             (names.ACCOUNT_ID, wanted.account),
             (names.USER_ID, wanted.user),
-            *wanted.where,
+            *((filters.SHORT.get(name, name), value) for name, value in wanted.where),
         )
         if value
     }
-    if len(wanted.outcomes) == 1 and wanted.outcomes[0] != "unfinished":
+    named = {run.id for run in runs}
+    if wanted.ids and len(named) == 1 and (id_ := named.pop()) is not None:
+        tags[names.GENERATION_ID] = id_
+    if len(wanted.outcomes) == 1 and wanted.outcomes[0] not in filters.NO_OUTCOMES:
         tags[names.OUTCOME] = wanted.outcomes[0]
     if wanted.error:
         codes = {run.error_code for run in runs}

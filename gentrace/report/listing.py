@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -12,6 +13,7 @@ from rich.text import Text
 from gentrace.analysis import filters
 from gentrace.analysis.generations import Listing
 from gentrace.analysis.runs import Run
+from gentrace.analysis.standing import standing
 from gentrace.core.times import State
 from gentrace.report import words
 from gentrace.report.links import Searches, print_searches
@@ -19,7 +21,9 @@ from gentrace.report.terminal import say, wrapped, write
 from gentrace.report.visible import SIGN, visible
 
 HEAD = ("id", "when", "outcome", "took", "operation", "provider/model", "time went")
-_TOOK, _SHRINKABLE, _NARROWEST = 3, (0, 4, 5, 6), 9
+_ID, _TOOK, _SHRINKABLE, _NARROWEST, _NARROWEST_ID = 0, 3, (0, 4, 5, 6), 9, 16
+_PIECES = re.compile(r".+?(?:[_/]| (?!%|[a-z]+$)|$)")
+"""A number stays with its unit."""
 _SHORT = {State.PROVIDER_RUN: "provider", State.PROVIDER_SUBMIT: "submit"}
 
 
@@ -30,7 +34,10 @@ def print_listing(
     now_ns = time.time_ns() if now_ns is None else now_ns
     rows = [_cells(run, now_ns) for run in found.runs]
     gap = 2 if to.width >= 100 else 1
-    widths = _widths([HEAD, *rows], to.width - gap * (len(HEAD) - 1))
+    room = to.width - gap * (len(HEAD) - 1)
+    if sum(_widest([HEAD, *rows])) > room:  # long ids give way first
+        rows = [_cells(run, now_ns, found.short) for run in found.runs]
+    widths = _widths([HEAD, *rows], room)
     for line in _lines(HEAD, widths, gap):
         write(to, Text(line, "dim"))
     for run, row in zip(found.runs, rows, strict=True):
@@ -55,21 +62,24 @@ def print_listing(
 
 def _widths(rows: Sequence[Sequence[str]], room: int) -> list[int]:
     """Each column as wide as its widest cell; when that is too much, the widest give way."""
-    widths = [max(cell_len(row[column]) for row in rows) for column in range(len(HEAD))]
+    widths = _widest(rows)
     while sum(widths) > room:
-        widest = max(_SHRINKABLE, key=lambda column: widths[column])
-        if widths[widest] <= _NARROWEST:
+        narrowest = dict.fromkeys(_SHRINKABLE, _NARROWEST) | {_ID: _NARROWEST_ID}
+        widest = max(_SHRINKABLE, key=lambda column: widths[column] - narrowest[column])
+        if widths[widest] <= narrowest[widest]:
             break
         widths[widest] -= 1
     return widths
 
 
+def _widest(rows: Sequence[Sequence[str]]) -> list[int]:
+    """The width of each column's widest cell."""
+    return [max(cell_len(row[column]) for row in rows) for column in range(len(HEAD))]
+
+
 def _lines(row: Sequence[str], widths: Sequence[int], gap: int) -> Iterator[str]:
     """The row's lines: a cell that is too long goes on below."""
-    cells = [
-        wrapped(cell, width) if cell_len(cell) > width else [cell]
-        for cell, width in zip(row, widths, strict=True)
-    ]
+    cells = [_broken(cell, width) for cell, width in zip(row, widths, strict=True)]
     for number in range(max(len(cell) for cell in cells)):
         parts: list[str] = []
         for column, (cell, width) in enumerate(zip(cells, widths, strict=True)):
@@ -79,9 +89,22 @@ def _lines(row: Sequence[str], widths: Sequence[int], gap: int) -> Iterator[str]
         yield (" " * gap).join(parts).rstrip()
 
 
-def _cells(run: Run, now_ns: int) -> list[str]:
+def _broken(cell: str, width: int) -> list[str]:
+    """A cell's lines: broken after a space, ``_`` or ``/`` where that will do."""
+    if cell_len(cell) <= width:
+        return [cell]
+    lines = [""]
+    for piece in _PIECES.findall(cell):
+        if cell_len(lines[-1] + piece.rstrip()) > width and lines[-1]:
+            lines.append("")
+        lines[-1] += piece
+    return [part for line in lines for part in wrapped(line, width)]
+
+
+def _cells(run: Run, now_ns: int, short: Mapping[str, str] | None = None) -> list[str]:
     took_ns = run.duration_ns if run.id is not None else run.last_ns - run.start_ns
-    id_ = run.id or (f"({run.returned_id})" if run.returned_id else "-")
+    own, returned = ((short or {}).get(id_ or "", id_) for id_ in (run.id, run.returned_id))
+    id_ = own or (f"({returned})" if returned else "-")
     cells = [
         id_ if run.number == 1 else f"{id_} #{run.number}",
         words.clock(run.start_ns, now_ns),
@@ -100,8 +123,9 @@ def _story(run: Run, now_ns: int) -> str:
         if run.returned_id:
             return words.joined(("was", run.returned_status), " ") if run.returned_status else ""
         return f"HTTP {run.http_status}" if run.http_status else ""
-    if run.state is not None:
-        return f"{_short(run.state)}, {words.age(run.times.since_ns, now_ns)}"
+    stands = standing(run, now_ns)
+    if stands.state is not None:
+        return f"{_short(stands.state)}, {words.age(stands.since_ns, now_ns)}"
     longest = words.shares(run.times.spent_ns)[:1]
     return words.joined(f"{_short(state)} {words.percent(share)}" for state, _, share in longest)
 

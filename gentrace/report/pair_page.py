@@ -7,6 +7,7 @@ from typing import Any
 from gentrace.analysis.compare.pairs import PairComparison, PathRow
 from gentrace.analysis.story import BETWEEN, Story
 from gentrace.report import pair, words
+from gentrace.report.asked import Asked
 from gentrace.report.links import Links
 from gentrace.report.page import percent, render
 from gentrace.report.panel import Panel, legend
@@ -17,8 +18,8 @@ _LONGEST_PATH = 400
 _SHOWN_PATHS, _SHOWN_ATTRIBUTES, MOST_ROWS = 20, 25, 1_000
 
 
-def page(found: PairComparison, links: Links | None = None) -> str:
-    """The page's HTML."""
+def page(found: PairComparison, links: Links | None = None, asked: Asked | None = None) -> str:
+    """The page's HTML; with ``asked``, what it answers."""
     stories = {"A": found.a, "B": found.b}
     axis_ns = max(1, found.a.total_ns, found.b.total_ns)
     sides = [_side(letter, one, found, axis_ns, links) for letter, one in stories.items()]
@@ -28,6 +29,7 @@ def page(found: PairComparison, links: Links | None = None) -> str:
     return render(
         "pair.html",
         {
+            "asked": asked,
             "title": f"{pair.title(found.a)} and {pair.title(found.b)}",
             "headline": pair.headline(found),
             "difference_ns": found.difference_ns,

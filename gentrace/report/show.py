@@ -10,6 +10,7 @@ from rich.text import Text
 
 from gentrace.analysis import remarks
 from gentrace.analysis.runs import Run
+from gentrace.analysis.standing import standing
 from gentrace.analysis.tries import tries
 from gentrace.report import words
 from gentrace.report.links import Links, print_searches
@@ -26,15 +27,19 @@ def print_show(
     everything: bool = False,
     now_ns: int = 0,
     links: Links | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
     """Print one run in full, and a line for each other run of the generation.
 
     Args:
         everything: unfold SQL and HTTP, print every attribute and whole stacks.
         links: print where Jaeger's page shows the run, and the other runs where there are any.
+        notes: what else is to be said of the run, in sentences.
     """
     now_ns = now_ns or time.time_ns()
     _header(to, chosen, now_ns)
+    for text in notes:
+        say(to, text, "yellow")
     if links:
         address(to, links.trace(chosen.trace_id))
     for run in runs:
@@ -80,9 +85,10 @@ def _header(to: Console, run: Run, now_ns: int) -> None:
     if run.returned_id:
         status = f", then {run.returned_status}" if run.returned_status else ""
         say(to, f"answered with the existing generation {run.returned_id}{status}")
-    if run.state is not None:
-        waiting, seen = (words.age(at, now_ns) for at in (run.times.since_ns, run.last_ns))
-        say(to, f"{run.state} for {waiting}, last sign of life {seen} ago", "cyan")
+    stands = standing(run, now_ns)
+    if stands.state is not None:
+        waiting, seen = (words.age(at, now_ns) for at in (stands.since_ns, run.last_ns))
+        say(to, f"{stands.state} for {waiting}, last sign of life {seen} ago", "cyan")
     if run.error_message or run.error_code or run.error_type:
         kind = words.error(run.error_code, run.error_type)
         if run.error_http_status is not None:
@@ -92,10 +98,10 @@ def _header(to: Console, run: Run, now_ns: int) -> None:
             say(to, f"  {words.began(run.error_cause, run.error_place)}", "red")
     spent = [
         f"{state} {words.duration(ns)} ({words.percent(share)})"
-        for state, ns, share in words.shares(run.times.spent_ns)
+        for state, ns, share in words.shares(stands.spent_ns)
     ]
     if run.id is not None and spent:
-        say(to, "time: " + " · ".join(spent))
+        say(to, ("time: " if stands.state is None else "time so far: ") + " · ".join(spent))
     if run.incomplete:
         say(to, f"incomplete: {', '.join(sorted(run.incomplete))}", "yellow")
     for text in remarks.of_run(run, brief=True):

@@ -14,7 +14,7 @@ from gentrace.analysis.tree import HTTP, SQL, Fold, http_call, library_of
 from gentrace.analysis.tries import Try
 from gentrace.core import names
 from gentrace.core.spans import Event, Span, plain
-from gentrace.report.words import asked, began, duration, joined, short_type
+from gentrace.report.words import asked, began, duration, joined, percent, short_type
 
 _GAP_LOGS = 3
 _KINDS = {True: ("try", "tries"), False: ("attempt", "attempts")}
@@ -104,7 +104,7 @@ def _told(span: Span, number: int) -> list[str | None]:
             progress = span.attributes.get(names.PROVIDER_PROGRESS)
             return [
                 text(names.PROVIDER_STATUS),
-                f"{progress:.0%}" if isinstance(progress, float) and progress < 1 else None,
+                percent(progress) if isinstance(progress, float) and 0 <= progress < 1 else None,
                 _labelled("polls", text(names.POLLS)),
             ]
         case names.FINISH:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from gentrace.analysis import failures
@@ -71,7 +71,7 @@ def moment(at_ns: int) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S %Z}".strip()
 
 
-def shares(spent_ns: dict[State, int]) -> list[tuple[State, int, float]]:
+def shares(spent_ns: Mapping[State, int]) -> list[tuple[State, int, float]]:
     """State, nanoseconds and share of the whole, the longest first; what was 0 is left out."""
     total = sum(spent_ns.values())
     ordered = sorted(spent_ns.items(), key=lambda item: -item[1])
@@ -80,7 +80,7 @@ def shares(spent_ns: dict[State, int]) -> list[tuple[State, int, float]]:
 
 def percent(share: float) -> str:
     """``38 %``; ``<1 %`` for little."""
-    return "<1 %" if share < 0.005 else f"{share:.0%}".replace("%", " %")
+    return f"{share:.0%}".replace("%", " %") if share > 0.005 else "<1 %"
 
 
 def joined(parts: Iterable[str | None], between: str = " · ") -> str:

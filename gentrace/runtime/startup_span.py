@@ -18,6 +18,7 @@ from gentrace.core import names
 from gentrace.runtime import git_index, notices, process
 from gentrace.runtime.code_state import CodeState
 from gentrace.runtime.engine import Engine
+from gentrace.runtime.export.sampling import described
 from gentrace.runtime.patching import LATE, MISSING, PATCHED
 from gentrace.runtime.revision import checkout
 from gentrace.runtime.sdk_imports import SdkImports, version
@@ -51,6 +52,7 @@ class StartUp:
         """A child has its own role and tells of itself; the thread stayed with the parent."""
         self._versions: dict[str, str] = {}
         self._errors: list[str] = []
+        self._sampler = ""
         self._dirty = False
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -76,6 +78,7 @@ class StartUp:
             "packages": dict(self._versions),
             "sdks": self.sdks.report() if self._versions else [],
             "import_errors": list(self._errors),
+            "sampler": self._sampler,
         }
 
     # -- the thread ------------------------------------------------------------------------
@@ -114,6 +117,7 @@ class StartUp:
     def _learn(self) -> None:
         self.code.look()
         self._errors = self.sdks.errors()
+        self._sampler = described(self.engine.tracing.provider)
         known = {
             *self.engine.profile.distributions,
             *(sdk.distribution or sdk.module for sdk in self.sdks.sdks),
@@ -161,6 +165,7 @@ class StartUp:
             names.CODE_VERSION: at.code_version,
             names.PACKAGES: [f"{name}=={number}" for name, number in self._versions.items()],
             names.IMPORT_ERRORS: self._errors,
+            names.SAMPLER: self._sampler,
             names.TARGETS_PATCHED: states[PATCHED],
             names.TARGETS_LATE: states[LATE],
             names.TARGETS_MISSING: states[MISSING],

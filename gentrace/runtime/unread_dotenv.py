@@ -24,7 +24,7 @@ _ENTRY = 2
 """So many of the host's modules are let pass when its ``.env`` has been read: what is started
 (``workers.arq_worker``), where a server read the file, may import gentrace itself."""
 _PATIENCE = 10
-"""So many of a host that does not put its ``.env`` into the environment."""
+"""So many of a host that does not put its ``.env`` into the environment; of a small one half."""
 
 
 class DotenvOnlooker:
@@ -33,6 +33,7 @@ class DotenvOnlooker:
     def __init__(self, path: str, packages: Sequence[str]) -> None:
         self._path = path
         self._inside = tuple(f"{package}." for package in packages)
+        self._patience = 0
         self._passed = self._passed_since_read = 0
 
     def find_spec(
@@ -40,6 +41,7 @@ class DotenvOnlooker:
     ) -> ModuleSpec | None:
         if self._inside and fullname.startswith(self._inside):
             try:
+                self._patience = self._patience or _patience(path)
                 self._see()
             except Exception as exc:
                 notices.swallowed("a look at .env", exc)
@@ -49,13 +51,20 @@ class DotenvOnlooker:
         """A module of the host is about to be imported."""
         self._passed += 1
         self._passed_since_read += switch.switched_on()
-        if self._passed_since_read <= _ENTRY and self._passed <= _PATIENCE:
+        if self._passed_since_read <= _ENTRY and self._passed <= self._patience:
             return
         if not any(name in sys.modules for name in _SERVING):
             return
         self._inside = ()
         if "gentrace.runtime.startup" not in sys.modules and "pytest" not in sys.modules:
             notices.say_once("dotenv", message(self._path))
+
+
+def _patience(folders: Sequence[str] | None) -> int:
+    """How many modules are let pass, by how many there are beside the first that is imported."""
+    names = [name for folder in folders or () for name in os.listdir(folder)]
+    modules = [n for n in names if n.endswith(".py") or not ("." in n or n.startswith("__"))]
+    return min(_PATIENCE, max(1, len(modules) // 2))
 
 
 def message(path: str) -> str:
@@ -76,11 +85,25 @@ def watch() -> None:
         if any(type(finder).__name__ == DotenvOnlooker.__name__ for finder in sys.meta_path):
             return  # this module was imported anew
         path, found = dotenv.asking(os.environ, folders())
-        packages = switch.packages(switch.profile_name({**(found or {}), **os.environ}))
-        if path is not None and packages:
+        if path is None:
+            return
+        name = switch.profile_name({**(found or {}), **os.environ})
+        packages = switch.packages(name) or _packages_of(name)
+        if packages:
             sys.meta_path.insert(0, DotenvOnlooker(path, packages))  # pyright: ignore[reportArgumentType]
     except Exception as exc:
         notices.swallowed("a look for .env", exc)
+
+
+def _packages_of(name: str) -> Sequence[str]:
+    """The packages of a profile that only the parser understands: one that extends another."""
+    from gentrace.core.errors import ProfileError
+    from gentrace.core.profile import load
+
+    try:
+        return load(name, strict=False)[0].packages
+    except ProfileError:
+        return ()
 
 
 def folders() -> list[str]:

@@ -21,6 +21,7 @@ def open_source(
     headers: Sequence[str] = (),
     ca_file: str = "",
     insecure: bool = False,
+    records: bool = False,
 ) -> Source:
     """The source to read.
 
@@ -28,6 +29,8 @@ def open_source(
         asked: the ``--source`` option: a Jaeger's address, or a file or folder of OTLP JSON lines.
         environ: the environment to look into instead of the process's own.
         headers: ``NAME=VALUE``, for a Jaeger; ``ca_file`` and ``insecure`` likewise.
+        records: what is wanted are the processes' records, which lie in the spool wherever the
+            spans go: one without spans will do.
 
     Raises:
         SourceError: it is not there, cannot be read, is of a kind that is not supported, or is
@@ -50,18 +53,21 @@ def open_source(
                 service=settings.service_name(env),
             )
         return OtlpFiles(Path(named.removeprefix("file://")).expanduser(), label=origin)
-    return spool(env)
+    return spool(env, records=records)
 
 
-def spool(env: Mapping[str, str]) -> OtlpFiles:
+def spool(env: Mapping[str, str], *, records: bool = False) -> OtlpFiles:
     """The local spool; the per-user folder need not be there yet.
+
+    Args:
+        records: as :func:`open_source`.
 
     Raises:
         SourceError: as :func:`open_source`.
     """
     files = OtlpFiles(settings.spool_path(env), label="the spool", may_be_missing=True)
     endpoint = settings.endpoint(env)
-    if endpoint and files.is_empty():
+    if endpoint and not records and files.is_empty():
         raise SourceError(
             f"the spool {files.path} is empty, and OTEL_EXPORTER_OTLP_ENDPOINT says why: spans go "
             f"to {without_password(endpoint)} instead. Where that ends in a Jaeger, give its "

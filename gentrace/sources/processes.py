@@ -1,4 +1,8 @@
-"""The records that traced processes leave in the spool: who they are and what was hooked."""
+"""The records that traced processes leave in the spool: who they are and what was hooked.
+
+A source that holds no such records (a Jaeger, a Collector's file) still holds each process's
+start-up span; :mod:`gentrace.sources.startups` reads those.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +29,22 @@ class ProcessRecord:
 
     Attributes:
         alive: it has not said that it ended, and its pid still runs (where that can be asked).
+            None where only its start is known.
         record: what it wrote, as it wrote it.
     """
 
-    alive: bool
+    alive: bool | None
     record: Mapping[str, Any]
+
+    @property
+    def may_run(self) -> bool:
+        """It runs, or nothing tells that it has ended."""
+        return self.alive is not False
+
+    def texts(self, name: str) -> list[str]:
+        """A field that is a list, each entry as text; empty where it is absent or no list."""
+        value: Any = self.record.get(name)
+        return [str(each) for each in cast("list[Any]", value)] if isinstance(value, list) else []
 
     def text(self, name: str) -> str:
         """A field as text, empty where it is absent."""

@@ -107,7 +107,7 @@ def test_a_required_target_that_is_not_there(tmp_path: Path) -> None:
     assert (problem.code, problem.serious, found.exit_code) == ("target_missing", True, 1)
     assert problem.summary == (
         "x (status) is nowhere: looked for app.m:C.f (C: nowhere in this checkout; "
-        "f stands at app/m.py:2; app/m.py has no C.f)"
+        "f stands at app/m.py:2; app/m.py has no C.f); did you mean app.m:D.f?"
     )
     assert 'extends = "shop"' in problem.fix
     assert found.targets[0]["state"] == "missing"

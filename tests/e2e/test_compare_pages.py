@@ -15,6 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from gentrace.report import groups_page
+from gentrace.report.asked import asked
 from gentrace.report.links import Links
 from tests.core import traces
 from tests.report import made_up
@@ -23,6 +24,7 @@ from tools import servers
 
 pytestmark = pytest.mark.service("browser")
 
+ASKED = asked(["compare", "failing", "--source", "http://jaeger:16686/" + "a" * 90], "b" * 90)
 SMALL = {
     "pair": lambda: pair(traces.completed(), traces.failed(), Links(JAEGER)),
     "pair_unfinished": lambda: pair(traces.completed(), traces.unfinished()),
@@ -30,6 +32,8 @@ SMALL = {
     "slow": lambda: groups_page.page(made_up.slow(), Links(JAEGER)),
     "failing": lambda: groups_page.page(made_up.failing(), Links(JAEGER)),
     "nothing": lambda: groups_page.page(made_up.nothing()),
+    "slow_wordy": lambda: groups_page.page(made_up.wordy(made_up.slow()), Links(JAEGER), ASKED),
+    "failing_wordy": lambda: groups_page.page(made_up.wordy(made_up.failing()), None, ASKED),
 }
 LARGE = {
     "pair_of_5000_folded": lambda: pair(large("1", 5_000, 12), large("2", 5_000, 12)),
@@ -148,13 +152,38 @@ def test_the_mark_leads_to_the_span_where_the_runs_part(browser: Browser, tmp_pa
     seen.close()
 
 
-@pytest.mark.parametrize("name", ["pair", "slow", "failing"])
-def test_a_narrow_window_needs_no_sideways_scrolling(
-    browser: Browser, tmp_path: Path, name: str
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 800, 1280])
+@pytest.mark.parametrize("name", ["pair", "slow", "failing", "slow_wordy", "failing_wordy"])
+def test_no_window_needs_sideways_scrolling(
+    browser: Browser, tmp_path: Path, name: str, width: int, scheme: str
 ) -> None:
-    seen = Seen(browser, tmp_path, SMALL[name](), viewport={"width": 400, "height": 800})
-    assert seen.page.evaluate("document.documentElement.scrollWidth") <= 400
-    _picture(seen.page, tmp_path, f"{name}-narrow")
+    seen = Seen(
+        browser, tmp_path, SMALL[name](), color_scheme=scheme,
+        viewport={"width": width, "height": 800},
+    )  # fmt: skip
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+    _picture(seen.page, tmp_path, f"{name}-{width}-{scheme}")
+    seen.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_each_group_has_one_colour_in_all_drawings(
+    browser: Browser, tmp_path: Path, scheme: str
+) -> None:
+    seen = Seen(browser, tmp_path, SMALL["slow"](), color_scheme=scheme)
+    letters: dict[str, str] = seen.page.evaluate(
+        "Object.fromEntries([...document.querySelectorAll('.card .letter')].map("
+        "e => [e.textContent, getComputedStyle(e).backgroundColor]))"
+    )
+    bars: list[str] = seen.page.evaluate(
+        "[...document.querySelectorAll('figure g')].map(e => getComputedStyle(e).fill)"
+    )
+    assert list(letters) == ["A", "B", "C", "D"]
+    assert bars == list(letters.values())
+    assert len(set(bars)) == 4
+    of_mix = seen.page.locator("ol.findings circle").nth(2)
+    assert of_mix.evaluate("e => getComputedStyle(e).fill") == letters["C"]
     seen.close()
 
 

@@ -113,3 +113,35 @@ def test_odd_files_do_not_disturb_a_start(tmp_path: Path) -> None:
         done = run([PYTHON, "-X", "dev", "-c", "print(1)"], tmp_path)
         assert (done.stdout, done.stderr) == ("1\n", "")
         path.rmdir() if path.is_dir() else path.unlink()
+
+
+SHOP = ("__init__", "settings", "orders", "tables", "app")
+
+
+@pytest.fixture(params=["packages", "on lines of their own", "extended"])
+def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A small host of another name, with a profile of its own that its .env names."""
+    packages = 'packages = ["corner_shop"]'
+    if request.param == "on lines of their own":
+        packages = 'packages = [\n    "corner_shop",\n]'
+    base = f'name = "shop"\n{packages}\ntargets = []\n'
+    if request.param == "extended":
+        (tmp_path / "base.toml").write_text(base)
+        base = 'extends = "base.toml"\nname = "mine"\n'
+    (tmp_path / "mine.toml").write_text(base)
+    (tmp_path / ".env").write_text("GENTRACE=1\nGENTRACE_PROFILE=mine.toml\n")
+    package = tmp_path / "corner_shop"
+    package.mkdir()
+    for name, below in zip(SHOP, (*SHOP[1:], None), strict=True):
+        imports = f"import corner_shop.{below}" if below and name != "__init__" else ""
+        (package / f"{name}.py").write_text(f"{imports}\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("reads", ["", "import os; os.environ['GENTRACE'] = '1'"])
+def test_a_small_host_of_any_profile_is_told_too(shop: Path, reads: str) -> None:
+    (shop / "corner_shop" / "settings.py").write_text(f"{reads}\nimport corner_shop.orders\n")
+    served = [PYTHON, "-c", "import uvicorn, corner_shop.settings"]
+    (line,) = run(served, shop).stderr.splitlines()
+    assert line.startswith(f"gentrace: {shop / '.env'} asks for tracing")
+    assert run([PYTHON, "-c", "import corner_shop.settings"], shop).stderr == ""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
+from gentrace.analysis.compare import summary
 from gentrace.analysis.compare.model import (
     Exemplar,
     Finding,
@@ -12,7 +14,6 @@ from gentrace.analysis.compare.model import (
     Group,
     GroupComparison,
     NearestSuccess,
-    TimeDifference,
 )
 from tests.core.traces import MINUTE_NS, START, trace_id
 
@@ -48,16 +49,9 @@ def slow() -> GroupComparison:
     b = group("the rest", 362, 8.0, 2)
     newer = group("the newer half of the window", 202, 11.0, 5, unfinished=6)
     older = group("the older half of the window", 201, 9.0, 6)
-    whole = sum(a.times.values()) - sum(b.times.values())
-    times = {
-        name: TimeDifference(
-            a.times[name], b.times[name], a.medians[name], b.medians[name],
-            a.times[name] - b.times[name], (a.times[name] - b.times[name]) / whole,
-        )
-        for name in sorted(a.times, key=lambda name: b.times[name] - a.times[name])
-    }  # fmt: skip
     return GroupComparison(
-        "slow", {"slow": a, "rest": b, "newer": newer, "older": older}, times=times, tested=64,
+        "slow", {"slow": a, "rest": b, "newer": newer, "older": older},
+        times=summary.times(a, b), tested=64,
         findings=(
             Finding("attribute", "generation.account.id", "7", "provider_run", 18.4, (12.9, 24.0),
                     0.00002, (exemplar("311"), exemplar("298"), exemplar("305")), n=33,
@@ -104,3 +98,21 @@ def nothing() -> GroupComparison:
     """Too few on both sides."""
     a, b = Group("a", 2, 0, 2, None, None, ages=(3.0, 4.0)), Group("b", 0, 0, 0, None, None)
     return GroupComparison("groups", {"a": a, "b": b}, not_enough_data=("a: 2 runs, b: none",))
+
+
+def wordy(found: GroupComparison) -> GroupComparison:
+    """The same with texts that have no place to break at: long names, values, ids and labels."""
+    word = "a" * 32 + "_" + "b" * 40
+    runs = tuple(Exemplar("0123456789abcdef" * 2, "1" * 32) for _ in range(6))
+    near = NearestSuccess(runs[0].id, runs[0].trace_id, 5.0)
+    return replace(
+        found,
+        groups={key: replace(each, label=f"{each.label} {word}")
+                for key, each in found.groups.items()},
+        findings=[replace(each, name=word if each.kind != "error" else each.name, value=word,
+                          also=(f"{word} = {word}",), exemplars=runs) for each in found.findings],
+        symptoms=[replace(each, value=word, exemplars=runs) for each in found.symptoms],
+        fingerprints=[replace(each, fingerprint=f"{word} {word}", exemplars=runs,
+                              nearest_success=near) for each in found.fingerprints],
+        notes=(word, word),
+    )  # fmt: skip

@@ -138,3 +138,14 @@ def test_where_links_lead(tmp_path: Path) -> None:
     assert own
     assert own.base == "http://j:1/base"
     jaeger.close()
+
+
+def test_conditions_are_searched_for_by_the_attributes_own_names() -> None:
+    one = with_run(traces.completed(), generation__account__id="1")
+    (url,) = PAGE.of_listing(found(one), Filter(where=[("account", "1")])).urls
+    assert json.loads(asked(url)["tags"]) == {"generation.account.id": "1"}
+    (url,) = PAGE.of_listing(found(traces.refused()), Filter(outcomes=["refused"])).urls
+    assert "tags" not in asked(url)
+    id_ = "b679a443-a815-4b93-b756-447d20f36e67"
+    (url,) = PAGE.of_listing(found(traces.completed("1", id_)), Filter(ids=["b679"])).urls
+    assert json.loads(asked(url)["tags"]) == {"generation.id": id_}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from gentrace.core import names
+from gentrace.core.spans import Span
 from gentrace.core.times import State
 from gentrace.report import summary, words
 from gentrace.report.json import iso
@@ -73,3 +76,12 @@ def test_a_statement_is_not_told_twice(name: str, told: list[str]) -> None:
     (span, *_) = completed().spans
     statement = {"db.system": "sqlite", "db.statement": "SELECT generations"}
     assert summary.words(replace(span, name=name, kind="CLIENT", attributes=statement)) == told
+
+
+@pytest.mark.parametrize(
+    ("progress", "told"), [(0.5, ["50 %"]), (-13.92, []), (1.0, []), (7.0, []), (math.nan, [])]
+)
+def test_a_progress_that_is_no_share_is_not_told(progress: float, told: list[str]) -> None:
+    span = Span("1" * 32, "2" * 16, "", names.PROVIDER_POLL, end_ns=1,
+                attributes={names.PROVIDER_PROGRESS: progress})  # fmt: skip
+    assert [word for word in summary.words(span) if word] == told

@@ -151,6 +151,18 @@ def test_one_span_says_what_the_process_is_made_of(shop: Path, tmp_path: Path) -
     assert record["stale"] == []
 
 
+def test_the_sampler_is_told_where_it_leaves_runs_out(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.9999999")
+    with told(tmp_path) as (session, spans):
+        session.process.become("api")
+        (span,) = spans()
+        assert attributes(span)[names.SAMPLER] == "TraceIdRatioBased{0.9999999}"
+    assert records(tmp_path)[-1]["sampler"] == "TraceIdRatioBased{0.9999999}"
+
+
 def test_code_that_is_not_what_git_has(shop: Path, tmp_path: Path) -> None:
     shop.write_text("def create():\n    return 2\n")
     with told(tmp_path) as (session, spans):

@@ -138,7 +138,8 @@ class TimeDifference:
         a_s: the mean seconds in the first group, ``b_s`` in the second; None where it has no
             finished run.
         difference_s: a minus b; these add up to the difference of the mean durations.
-        share: of that difference.
+        share: of all that goes the way of the whole difference, from 0 to 1; None where it goes
+            the other way, or where the groups do not differ.
     """
 
     a_s: float | None

@@ -12,6 +12,7 @@ from gentrace.analysis.compare.scores import quantile
 from gentrace.analysis.compare.table import Bools, Table
 
 _SHOWN = 2_000
+_NOTHING_S = 1e-9
 
 
 def group(label: str, runs: Table, mask: Bools) -> Group:
@@ -45,7 +46,7 @@ def times(a: Group, b: Group) -> Mapping[str, TimeDifference]:
     held = [time for time in {**a.times, **b.times} if a.times.get(time) or b.times.get(time)]
     both = a.times and b.times
     differences = {time: a.times[time] - b.times[time] for time in held} if both else {}
-    total = sum(differences.values())
+    parts = shares(differences)
     found = {
         time: TimeDifference(
             a_s=a.times.get(time),
@@ -53,11 +54,25 @@ def times(a: Group, b: Group) -> Mapping[str, TimeDifference]:
             a_median_s=a.medians.get(time),
             b_median_s=b.medians.get(time),
             difference_s=differences.get(time),
-            share=differences[time] / total if differences and abs(total) > 1e-9 else None,
+            share=parts.get(time),
         )
         for time in held
     }
     return dict(sorted(found.items(), key=lambda item: -_size(item[1])))
+
+
+def shares(differences: Mapping[str, float]) -> dict[str, float]:
+    """What part of a difference each time makes: from 0 to 1, all together 1.
+
+    The whole is what goes the way of the sum. A time that goes the other way is no part of that,
+    nor is anything where the sum is nothing.
+    """
+    total = sum(differences.values())
+    if abs(total) <= _NOTHING_S:
+        return {}
+    with_it = {time: abs(each) for time, each in differences.items() if each * total > 0}
+    whole = sum(with_it.values())
+    return {time: each / whole for time, each in with_it.items()}
 
 
 def _size(each: TimeDifference) -> float:

@@ -7,6 +7,7 @@ whichever sampler, is kept or dropped with it. So a run is whole or absent.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import Link, SpanKind, TraceState
 
+_ROOT = re.compile(r"ParentBased\{root:(.*?),remoteParentSampled:")
 _KEPT = otel_context.create_key("gentrace.sampled")
 
 
@@ -55,3 +57,19 @@ class Decided(Sampler):
     def get_description(self) -> str:
         """What the SDK says of it."""
         return f"Decided{{{self._sampler.get_description()}}}"
+
+
+def described(provider: Any) -> str:
+    """What decides which runs are kept, in the SDK's words; empty where all of them are.
+
+    Of a sampler that obeys parents first only the one for roots is told: it decides.
+    """
+    sampler = getattr(provider, "sampler", None)
+    if sampler is None:
+        return ""
+    told = str(sampler.get_description())
+    while told.startswith("Decided{"):
+        told = told.removeprefix("Decided{").removesuffix("}")
+    root = _ROOT.match(told)
+    told = f"ParentBased{{root:{root[1]}}}" if root else told
+    return "" if "AlwaysOnSampler" in told else told
