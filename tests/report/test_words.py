@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -73,3 +74,11 @@ def test_a_statement_is_not_told_twice(name: str, told: list[str]) -> None:
     (span, *_) = completed().spans
     statement = {"db.system": "sqlite", "db.statement": "SELECT generations"}
     assert summary.words(replace(span, name=name, kind="CLIENT", attributes=statement)) == told
+
+
+def test_a_number_keeps_its_unit() -> None:
+    text = "time: queue 482 ms (35 %) · worker 1.38 s (17 %), 5 min ago, 2 h, 3 days, 4 sources"
+    for width in range(10, 60):
+        lines = wrapped(text, width)
+        assert " ".join(lines) == text
+        assert not [line for line in lines if re.match(r"(%|ms|s|min|h)\b|%", line)]
