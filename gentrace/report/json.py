@@ -14,6 +14,7 @@ from typing import Any
 from gentrace.analysis import gaps, remarks
 from gentrace.analysis.generations import Listing
 from gentrace.analysis.runs import Run
+from gentrace.analysis.stretches import since_ns
 from gentrace.analysis.tree import build
 from gentrace.analysis.tries import Error, Try, tries
 from gentrace.core import names
@@ -65,7 +66,7 @@ def row(run: Run) -> Object:
         "model": run.model,
         "times": {f"{state}_s": seconds(spent.get(state, 0)) for state in State},
         "state": run.state,
-        "state_since": iso(run.times.since_ns) if run.state else None,
+        "state_since": iso(since_ns(run)) if run.state else None,
         "last_seen": iso(run.last_ns),
         "stage": run.stage,
         "account": run.account,

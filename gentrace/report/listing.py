@@ -12,6 +12,7 @@ from rich.text import Text
 from gentrace.analysis import filters
 from gentrace.analysis.generations import Listing
 from gentrace.analysis.runs import Run
+from gentrace.analysis.stretches import since_ns
 from gentrace.core.times import State
 from gentrace.report import words
 from gentrace.report.links import Searches, print_searches
@@ -101,7 +102,7 @@ def _story(run: Run, now_ns: int) -> str:
             return words.joined(("was", run.returned_status), " ") if run.returned_status else ""
         return f"HTTP {run.http_status}" if run.http_status else ""
     if run.state is not None:
-        return f"{_short(run.state)}, {words.age(run.times.since_ns, now_ns)}"
+        return f"{_short(run.state)}, {words.age(since_ns(run), now_ns)}"
     longest = words.shares(run.times.spent_ns)[:1]
     return words.joined(f"{_short(state)} {words.percent(share)}" for state, _, share in longest)
 

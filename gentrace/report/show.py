@@ -10,6 +10,7 @@ from rich.text import Text
 
 from gentrace.analysis import remarks
 from gentrace.analysis.runs import Run
+from gentrace.analysis.stretches import since_ns
 from gentrace.analysis.tries import tries
 from gentrace.report import words
 from gentrace.report.links import Links, print_searches
@@ -81,7 +82,7 @@ def _header(to: Console, run: Run, now_ns: int) -> None:
         status = f", then {run.returned_status}" if run.returned_status else ""
         say(to, f"answered with the existing generation {run.returned_id}{status}")
     if run.state is not None:
-        waiting, seen = (words.age(at, now_ns) for at in (run.times.since_ns, run.last_ns))
+        waiting, seen = (words.age(at, now_ns) for at in (since_ns(run), run.last_ns))
         say(to, f"{run.state} for {waiting}, last sign of life {seen} ago", "cyan")
     if run.error_message or run.error_code or run.error_type:
         kind = words.error(run.error_code, run.error_type)
