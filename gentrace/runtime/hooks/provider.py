@@ -40,7 +40,8 @@ class ExecuteHook(BaseHook):
         run.provider_status = None  # of an earlier attempt
         asked = {name: self.text(key, call) for name, key in ASKED.items()}
         account = self.text("account", call)
-        state = self.for_run(run, names.PROVIDER_EXECUTE, {**asked, names.ACCOUNT_ID: account})
+        told = {**asked, names.ACCOUNT_ID: account, names.ATTEMPT: run.attempts}
+        state = self.for_run(run, names.PROVIDER_EXECUTE, told)
         if state.span is not None:
             state.detail["submission"] = submission = Submission(run, state.span)
             state.detail["reset"] = under_way.set(submission)
