@@ -36,6 +36,7 @@ class Run:
         asked_of: the generation that the request's path names: a retry may make another one.
         owned: a creation has taken this trace as its generation's.
         unchanged: its jobs that changed nothing, as far as this process knows.
+        executed: the submission that was last, in a run that was read from the store.
         failed_by: the failure whose stack was told last: its exception's id, and its place.
     """
 
@@ -55,6 +56,7 @@ class Run:
     unwritten: list[Any] = field(default_factory=list[Any])
     closed: bool = False
     attempts: int = 0
+    executed: trace.SpanContext | None = None
     unchanged: int = 0
     provider_status: str | None = None
     coming: str = ""
