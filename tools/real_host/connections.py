@@ -16,8 +16,10 @@ from io import BufferedReader
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.e2e import reading
+from tests.support.otlp_receiver import Span
 from tools.real_host.day import Case, Day, Scenario
-from tools.real_host.host import ROUTE
+from tools.real_host.host import ROUTE, wait_until
 
 CLIENTS, EACH = 6, 10
 UNTRACED = ("GET", "/health", None)
@@ -69,7 +71,19 @@ def double_click(day: Day) -> None:
     for generation_id in made:
         _expect(day, "double click", prompt, {"id": generation_id})
     day.host.wait_final(made)
+    answered = 2 - len(made)
+    wait_until(lambda: len(_returned(day, made)) == answered, "what was returned is told", 30)
     day.remarks.append(f"double click: {len(made)} generations of two requests")
+
+
+def _returned(day: Day, made: list[str]) -> list[Span]:
+    """The requests that one of these generations answered."""
+    spans = reading.spooled(day.host.spool)
+    return [
+        span
+        for span in spans
+        if span["kind"] == "SERVER" and span["attributes"].get("generation.returned.id") in made
+    ]
 
 
 def _many(day: Day, name: str, requests: Any) -> None:

@@ -38,7 +38,8 @@ def filtered(day: Day) -> None:
 
 
 def bad_gateway(day: Day) -> None:
-    day.ask("HTTP 502 (`BOOM`)", "BOOM", outcome="failed", attempts=1)
+    case = day.ask("HTTP 502 (`BOOM`)", "BOOM", outcome="failed", attempts=1)
+    case.expected["error.http_status"] = (502,)
 
 
 def cancelled_in_render(day: Day) -> None:
