@@ -105,7 +105,9 @@ def _see(day: Day, there: OtlpReceiver, way: str, env: Mapping[str, str]) -> See
     day.ask(way, outcome="completed", attempts=1)
     day.ask(f"{way}, refused", "BADPROMPT", outcome="failed", attempts=1)
     gateway = day.ask(f"{way}, HTTP 502", "BOOM", outcome="failed", attempts=1)
-    gateway.expected["error.http_status"] = (502,)
+    # the host has the client's spans: known where the client's error carries the status
+    if day.modern:
+        gateway.expected["error.http_status"] = (502,)
     seen.cases = day.cases[first:]
     day.host.wait_final([case.generation_id for case in seen.cases], 120)
     if "OTEL_EXPORTER_OTLP_ENDPOINT" in env:
