@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gentrace.analysis.critical import every
@@ -70,14 +70,24 @@ def _inside(node: Node) -> list[Node]:
 def _between(node: Node, inside: Sequence[Node], reach: dict[int, int]) -> Iterator[Gap]:
     span = node.span
     cursor, last = span.start_ns, None
-    for child in sorted(inside, key=lambda each: each.start_ns):
-        if child.start_ns - cursor >= LONG_NS:
-            yield _gap(span, cursor, child.start_ns, last, child.span)
-        end_ns = reach[id(child)]
+    for start_ns, end_ns, seen in sorted(_stretches(inside, reach), key=lambda each: each[0]):
+        if start_ns >= node.end_ns and not span.open:
+            break  # the later calls of a fold
+        if start_ns - cursor >= LONG_NS:
+            yield _gap(span, cursor, start_ns, last, seen)
         if end_ns >= cursor:
-            cursor, last = end_ns, child.fold.spans[-1] if child.fold else child.span
+            cursor, last = end_ns, seen
     if not span.open and span.end_ns - cursor >= LONG_NS:
         yield _gap(span, cursor, span.end_ns, last, None)
+
+
+def _stretches(inside: Iterable[Node], reach: Mapping[int, int]) -> Iterator[tuple[int, int, Span]]:
+    """When each began and ended; the calls of a fold one by one: there are gaps between them."""
+    for child in inside:
+        if child.fold is None:
+            yield child.start_ns, reach[id(child)], child.span
+        else:
+            yield from ((call.start_ns, call.last_ns, call) for call in child.fold.spans)
 
 
 def _gap(span: Span, start_ns: int, end_ns: int, after: Span | None, before: Span | None) -> Gap:

@@ -45,14 +45,28 @@ class _Recording(Times):
 
 def stretches(run: Run) -> list[Stretch]:
     """In time order and without a hole, as far as the run's spans know; none after its end."""
-    machine = _Recording()
-    timeline.derived(run.parts, into=machine)
     end_ns = run.start_ns + run.times.total_ns
     return [
         Stretch(each.state, each.start_ns, min(each.end_ns, end_ns))
-        for each in machine.stretches
+        for each in _recorded(run)
         if each.start_ns < end_ns
     ]
+
+
+def since_ns(run: Run) -> int:
+    """Since when an unfinished run has been in its state, Unix ns; not when it last gave a sign."""
+    entered_ns = run.times.since_ns
+    for each in reversed(_recorded(run)):
+        if each.state is not run.times.state:
+            break
+        entered_ns = each.start_ns
+    return entered_ns
+
+
+def _recorded(run: Run) -> list[Stretch]:
+    machine = _Recording()
+    timeline.derived(run.parts, into=machine)
+    return machine.stretches
 
 
 def disagreements(run: Run, found: list[Stretch]) -> list[Disagreement]:

@@ -6,6 +6,7 @@ Colour only adds; nothing is told by it alone.
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 from rich.cells import cell_len, chop_cells
@@ -15,6 +16,8 @@ from rich.text import Text
 from gentrace.report.visible import SIGN, visible
 
 PIPED_WIDTH = 120
+_WORD = re.compile(r"\S*\d (?:%|ms|s|min|h|d)(?!\w)\S*|\S+")
+"""What stays on one line: a word, or a number with the unit after it."""
 _ASCII = str.maketrans(
     {"·": "-", "→": ">", "█": "#", "░": ":", "├": "|", "└": "`", "│": "|", "…": "~", "•": "*",
      "✗": "x", "◆": "*", "×": "x",
@@ -58,11 +61,14 @@ def address(to: Console, url: str) -> None:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Lines of at most ``width`` cells (10 at least), broken at spaces where there are any."""
+    """Lines of at most ``width`` cells (10 at least), broken at spaces where there are any.
+
+    A number keeps its unit.
+    """
     width = max(10, width)
     lines: list[str] = []
     line = ""
-    for word in visible(text).split():
+    for word in _WORD.findall(visible(text)):
         if line and cell_len(line) + 1 + cell_len(word) > width:
             lines.append(line)
             line = ""

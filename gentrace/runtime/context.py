@@ -36,6 +36,8 @@ class Run:
         asked_of: the generation that the request's path names: a retry may make another one.
         owned: a creation has taken this trace as its generation's.
         unchanged: its jobs that changed nothing, as far as this process knows.
+        ended_here: the end that this process committed: when, the status before, the final one.
+        executed: the submission that was last, in a run that was read from the store.
         failed_by: the failure whose stack was told last: its exception's id, and its place.
     """
 
@@ -55,6 +57,8 @@ class Run:
     unwritten: list[Any] = field(default_factory=list[Any])
     closed: bool = False
     attempts: int = 0
+    ended_here: tuple[int, str | None, str] = (0, None, "")
+    executed: trace.SpanContext | None = None
     unchanged: int = 0
     provider_status: str | None = None
     coming: str = ""

@@ -17,6 +17,9 @@ from typing import Any
 _MAX_CHAIN = 16
 _MAX_FRAMES = 40
 _MAX_WALK = 400
+_STATUSES = ("status_code", "status")
+_ANSWERS = frozenset({"starlette", "fastapi"})
+_REFUSED, _LAST = 400, 599
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,29 @@ def origin(found: Iterable[Exception], packages: Sequence[str]) -> Place | None:
         places = _raised_at(exc, packages)
         if places:
             return places[-1]
+    return None
+
+
+def http_status(found: Iterable[Exception]) -> int | None:
+    """The status, from 400 on, of the HTTP answer that one of them carries, the innermost first.
+
+    As httpx, requests and aiohttp have it, and the SDKs that are built on these. What a host would
+    answer itself with is none.
+
+    Args:
+        found: as :func:`chain` gives it.
+    """
+    for exc in reversed([*found]):
+        if any(base.__module__.partition(".")[0] in _ANSWERS for base in type(exc).__mro__):
+            continue
+        try:
+            told = [getattr(exc, name, None) for name in _STATUSES]
+            told.append(getattr(getattr(exc, "response", None), "status_code", None))
+        except Exception:
+            continue  # it cannot be read
+        for code in told:
+            if isinstance(code, int) and _REFUSED <= code <= _LAST:
+                return int(code)
     return None
 
 

@@ -25,8 +25,12 @@ _KIND_NUMBER = {"INTERNAL": 0, "SERVER": 1, "CLIENT": 2, "PRODUCER": 3, "CONSUME
 _SAYS_WHAT = (
     names.JOB_TRY,
     names.MESSAGING_MESSAGE_ID,
-    names.ACCOUNT_ID,
+    names.CALLER,
+    names.OPERATION,
     names.PROVIDER,
+    names.MODEL,
+    names.ACCOUNT_ID,
+    names.ATTEMPT,
     names.SUBMISSION_ID,
 )
 

@@ -219,7 +219,8 @@ class OtlpFiles:
                     if self.tell is not None:
                         self.tell(len(line))
                     if not keep(line):
-                        lines += _torn(line)
+                        torn = _torn(line)
+                        lines, read = lines + torn, read + (not torn and bool(line.strip()))
                         continue
                     try:
                         spans = decoder.of(line)
@@ -239,7 +240,7 @@ class OtlpFiles:
             if path == self.path:
                 raise SourceError(f"{self.description} cannot be read: {exc.strerror}") from None
             notes.append(f"{path} cannot be read ({exc.strerror}), left out")
-        if lines and not read and keep is _all:
+        if lines and not read:
             notes.append(f"{path} has no line of OTLP JSON; is it another kind of file?")
             lines = 0
         if replaced:

@@ -98,6 +98,21 @@ def test_deeper_spans_have_gaps_and_folded_calls_stand_around_them() -> None:
     assert found(t) == [("provider.execute", 2, 4998, None, "POST")]
 
 
+@pytest.mark.parametrize("fold", [True, False])
+def test_calls_that_stand_in_one_line_hide_no_gap_between_them(fold: bool) -> None:
+    t = Tracer("g", "1")
+    top = t.span("create_generation", 0, 9000)
+    t.sql(top, 5, 3)
+    t.sql(top, 7000, 2)
+    t.sql(top, 9500, 1)
+    calls = sorted(s.start_ns for s in t.spans if s.parent_id == top.span_id)
+    first, again = (span for span in t.spans if span.start_ns in (calls[2], calls[3]))
+    (told,) = gaps.find(build(t.spans, fold=fold)).values()
+    seen = [(gap.start_ns, gap.end_ns, gap.after, gap.before) for gap in told]
+    assert seen[0] == (first.last_ns, again.start_ns, first, again)
+    assert [each[1] for each in seen[1:]] == [top.end_ns]
+
+
 def test_a_job_still_open_has_gaps_between_its_spans_only() -> None:
     t = Tracer("g", "1")
     top = job(t, -1)

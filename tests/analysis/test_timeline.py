@@ -8,6 +8,7 @@ import pytest
 
 from gentrace.analysis.grouping import runs
 from gentrace.analysis.runs import Run
+from gentrace.analysis.stretches import since_ns
 from gentrace.core import names
 from gentrace.core.spans import traces as grouped
 from gentrace.core.times import State
@@ -43,6 +44,37 @@ def test_an_unfinished_run_counts_to_its_last_sign_of_life() -> None:
     run = only(traces.unfinished())
     assert ms(run) == {"api": 44, "queue": 426, "worker": 20}
     assert (run.outcome, run.duration_ns, run.state) == (None, None, State.WORKER)
+
+
+def in_its_state(run: Run) -> tuple[State | None, float, float]:
+    """The state, since when, and the last sign of life, ms after the start."""
+    at = (since_ns(run), run.last_ns)
+    first, last = ((each - run.start_ns) / MS for each in at)
+    return run.state, first, last
+
+
+def test_an_unfinished_run_is_in_its_state_since_it_entered_it() -> None:
+    """Not since the last sign of life: a host may ask for ever what it has been told already."""
+    t = started()
+    execute = t.span("provider.execute", 520, 590, t.spans[2], generation__provider__job_id="9")
+    for at_ms in (5_000, 60_000, 90_000):
+        t.span(
+            "provider.poll", at_ms, at_ms + 50, execute, generation__provider__job_id="9",
+            generation__provider__over=True,
+        )  # fmt: skip
+    run = only(t)
+    assert in_its_state(run) == (State.FINISH, 5_050, 90_050)
+    assert ms(run)["finish"] == 85_000
+
+
+def test_what_looks_at_an_unfinished_run_leaves_it_in_its_state() -> None:
+    t = started()
+    execute = t.span("provider.execute", 520, 590, t.spans[2], generation__provider__job_id="9")
+    t.span("provider.poll", 9_000, 9_050, execute, generation__provider__over=False)
+    assert in_its_state(only(t)) == (State.PROVIDER_RUN, 590, 9_050)
+    waiting = started(generation__job__status="requeued", generation__job__reason="quota")
+    requeued(waiting, 589, 30.0)
+    assert in_its_state(only(waiting)) == (State.ACCOUNT_WAIT, 590, 600)
 
 
 def started(job_ms: float = 500, **attributes: Any) -> Tracer:

@@ -154,6 +154,12 @@ def _request(request: dict[str, Any]) -> Iterable[Span]:
                 }
 
 
+def attributes_of(part: dict[str, Any]) -> dict[str, Any]:
+    """Those of an event or a link, received or spooled."""
+    given: Any = part.get("attributes", {})
+    return _attributes(given) if isinstance(given, list) else given
+
+
 def _attributes(pairs: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return {pair["key"]: _value(pair["value"]) for pair in pairs}
 

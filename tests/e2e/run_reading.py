@@ -177,10 +177,7 @@ def links_of(span: Span, why: str) -> list[tuple[str, str]]:
     """The trace and span ids that a span links to for that reason; received or spooled."""
     found: list[tuple[str, str]] = []
     for link in span["links"]:
-        attributes: Any = link.get("attributes", {})
-        if isinstance(attributes, list):
-            attributes = reading._attributes(attributes)
-        if attributes.get("gentrace.link") == why:
+        if reading.attributes_of(link).get("gentrace.link") == why:
             ids = [link.get(a) or link.get(b) for a, b in _IDS]
             found.append((str(ids[0]), str(ids[1])))
     return found

@@ -143,11 +143,18 @@ def test_what_a_killed_worker_had_open_is_written_in_its_place(losses: Losses) -
     told = losses.of("killed")
     jobs = losses.jobs("killed")
     dead = [s for s in told.trace if s["attributes"].get("error.type") == "worker_died"]
-    assert {"process_generation", "provider.execute"} >= {s["name"] for s in dead} != set()
+    assert {s["name"] for s in dead} == {"process_generation", "provider.execute"}
     assert jobs[0] in dead
     for span in dead:
         assert span["status"]["code"] == "ERROR"
         assert span["end_ns"] < jobs[1]["start_ns"]
+    (submission,) = [s for s in dead if s["name"] == "provider.execute"]
+    (other,) = [s for s in told.named("provider.execute") if s is not submission]
+    same = [f"generation.{name}" for name in ("operation", "provider", "model")]
+    its, others = submission["attributes"], other["attributes"]
+    assert [its[name] for name in same] == [others[name] for name in same]
+    assert (its["generation.attempt"], others["generation.attempt"]) == (1, 2)
+    assert its["generation.submission.id"] != others["generation.submission.id"]
     ids = [j["attributes"]["messaging.message.id"] for j in jobs]
     assert ids[0] == ids[1] != ids[2]
     assert "worker_died" in told.span["attributes"]["gentrace.incomplete"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -85,3 +86,11 @@ def test_a_progress_that_is_no_share_is_not_told(progress: float, told: list[str
     span = Span("1" * 32, "2" * 16, "", names.PROVIDER_POLL, end_ns=1,
                 attributes={names.PROVIDER_PROGRESS: progress})  # fmt: skip
     assert [word for word in summary.words(span) if word] == told
+
+
+def test_a_number_keeps_its_unit() -> None:
+    text = "time: queue 482 ms (35 %) · worker 1.38 s (17 %), 5 min ago, 2 h, 3 days, 4 sources"
+    for width in range(10, 60):
+        lines = wrapped(text, width)
+        assert " ".join(lines) == text
+        assert not [line for line in lines if re.match(r"(%|ms|s|min|h)\b|%", line)]

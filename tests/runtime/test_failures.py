@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import httpx
 import pytest
+from fastapi import HTTPException
 
 from gentrace.runtime import failures
 
@@ -124,6 +126,42 @@ def test_the_chain_and_where_it_began(
     assert place.file == "failing_host/adapters/odd.py"
     assert place.function == f"failing_host.adapters.odd:{function}"
     assert SOURCE.splitlines()[place.line - 1].strip()
+
+
+def answered(code: int) -> httpx.HTTPStatusError:
+    request = httpx.Request("POST", "http://provider.test")
+    return httpx.HTTPStatusError("no", request=request, response=httpx.Response(code))
+
+
+class Told(Exception):
+    """As an SDK or aiohttp has it."""
+
+    def __init__(self, **told: object) -> None:
+        vars(self).update(told)
+
+
+class Unreadable(Exception):
+    @property
+    def status_code(self) -> int:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("found", "status"),
+    [
+        ([ValueError(), answered(502)], 502),
+        ([Told(status_code=500), Told(status=429), ValueError()], 429),
+        ([Told(status_code=200), Told(status_code=None), Told(status="503")], None),
+        ([Told(status=7), Told(status_code=True), ValueError()], None),
+        ([HTTPException(404), ValueError()], None),  # what the host itself would answer
+        ([Told(status=503), Unreadable()], 503),
+        ([], None),
+    ],
+)
+def test_the_status_of_the_answer_that_a_failure_carries(
+    found: list[Exception], status: int | None
+) -> None:
+    assert failures.http_status(found) == status
 
 
 def test_a_circle_of_causes_ends() -> None:

@@ -170,13 +170,13 @@ async def spans_for_the_hosts_provider(host: Any) -> Any:
 
     tracing, pipeline = host.session.engine.tracing, host.session.pipeline
     own = TracerProvider(shutdown_on_exit=False)
-    before = pipeline.settings, place.of_host
-    pipeline.settings, place.of_host = replace(pipeline.settings, provider=HOST), lambda: own
+    before = pipeline.settings, place.found
+    pipeline.settings, place.found = replace(pipeline.settings, provider=HOST), lambda: own
     try:
         tracing.start("outer", None).end()
         return tracing.flush(1.0)
     finally:
-        pipeline.settings, place.of_host = before
+        pipeline.settings, place.found = before
 
 
 async def a_fork(host: Any) -> Any:

@@ -13,10 +13,12 @@ from tools.real_host import checks, environment, table
 from tools.real_host.connections import CONNECTIONS
 from tools.real_host.day import SECRETS, Case, Day
 from tools.real_host.host import ACCOUNTS, USER, real_host
+from tools.real_host.planted import PLANTED
 from tools.real_host.private import private_in
 from tools.real_host.scenarios import ALONE, TOGETHER
+from tools.real_host.telemetry import TELEMETRY, TRACE_HEADERS
 
-BY_ITSELF = {**ALONE, **CONNECTIONS}
+BY_ITSELF = {**ALONE, **CONNECTIONS, **PLANTED, **TELEMETRY}
 KNOWN = [*TOGETHER, *BY_ITSELF]
 POLL_S, OLD_POLL_S = 6.0, 12.0
 """A poll every 2 s at first, then less often; once it was every 10 s. A busy host is later."""
@@ -133,14 +135,18 @@ def _report(
     load = [row for row in rows if row[0].scenario == "load"]
     rest = [row for row in rows if row[0].scenario != "load" or row[1].problems]
     headers = day.host.requests.read_text(encoding="utf-8")
-    traced = sum(f'"{name}"' in headers for name in ("traceparent", "tracestate", "baggage"))
+    traced = sum(
+        any(f'"{name}"' in line for name in TRACE_HEADERS) for line in headers.splitlines()
+    )
     parts = [table.table(label, rest), "", table.details(rest), ""]
     parts += [f"- {remark}" for remark in day.remarks]
     parts += [f"- scenario failed: {each}" for each in failed]
     if load:
         fine = sum(not verdict.problems for _, verdict in load)
         parts.append(f"- load: {fine} of {len(load)} without a problem")
-    parts.append(f"- {len(spans)} spans; trace headers at the provider: {traced}")
+    parts.append(
+        f"- {len(spans)} spans; trace headers at the provider: {traced - day.hosts_headers}"
+    )
     said = [line for program in day.host.programs for line in program.said()]
     parts += [f"- said: {line}" for line in said if "tracing as" not in line]
     return "\n".join(parts), not failed and not any(v.problems for _, v in rows)

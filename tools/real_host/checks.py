@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gentrace.core.times import State
 from tests.e2e import reading, run_reading
 from tests.e2e.run_reading import RunSpan
 from tests.support.otlp_receiver import Span
+from tools.real_host import telling
 from tools.real_host.database import Seen
 from tools.real_host.day import Case
 
 FINAL = frozenset({"completed", "failed", "cancelled"})
 APART_MS, BUSY_APART_MS = 50.0, 500.0
 """How far two clocks on one event may be apart; a busy worker hears of its own commit late."""
+BUSY_POLLS = 3
+"""With many generations under way a poller comes to one when it has been through the others."""
 SHARE, AT_MOST_S = 0.02, 0.05
 SLACK_S = 0.02
 
@@ -25,6 +28,7 @@ SLACK_S = 0.02
 class Rendered:
     """A job as the stand-in logged it."""
 
+    job: str
     prompt: str
     answered_s: float
     over_s: float | None
@@ -65,11 +69,13 @@ def rendered(log: Path) -> list[Rendered]:
     if not log.exists():
         return []
     told = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    return [Rendered(t["prompt"], t["answered"], t["over"]) for t in told if "job" in t]
+    return [Rendered(t["job"], t["prompt"], t["answered"], t["over"]) for t in told if "job" in t]
 
 
 def judge(evidence: Evidence, case: Case) -> list[Verdict]:
     """Every run of one generation, each with its problems."""
+    if case.received is not None:
+        evidence = replace(evidence, spans=case.received)
     generation_id, runs = case.generation_id, case.runs
     traces = reading.by_trace(evidence.spans)
     ids = sorted(reading.trace_ids(evidence.spans).get(generation_id, set()))
@@ -99,6 +105,8 @@ def judge(evidence: Evidence, case: Case) -> list[Verdict]:
         _boundaries(verdict, case, seen, first=number == 0, last=last)
         _times(verdict, case)
         _renders(verdict, case, evidence)
+        if verdict.run is not None:
+            verdict.problems += telling.problems(verdict.run, killed=case.killed)
     return verdicts
 
 
@@ -173,9 +181,9 @@ def _status_events(trace: Iterable[Span]) -> Iterable[tuple[str, str, float]]:
             yield before, str(told["generation.status"]), span["end_ns"] / 1e9
         for event in span["events"]:
             if event["name"] == "generation.status":
-                told = reading._attributes(event["attributes"])
+                told = reading.attributes_of(event)
                 before = str(told.get("generation.status.previous", ""))
-                at_s = int(event["timeUnixNano"]) / 1e9
+                at_s = int(event.get("timeUnixNano") or event["time_ns"]) / 1e9
                 yield before, str(told["generation.status"]), at_s
 
 
@@ -200,7 +208,10 @@ def _renders(verdict: Verdict, case: Case, evidence: Evidence) -> None:
     waits = run.named("provider.wait")
     executes = {span["span_id"]: span for span in run.named("provider.execute")}
     told: list[str] = []
+    others = _jobs(span for span in evidence.spans if span["trace_id"] != run.span["trace_id"])
     for job in [each for each in evidence.rendered if each.prompt == case.prompt]:
+        if job.job in others:
+            continue  # the same request, sent twice
         if not run.span["start_ns"] / 1e9 <= job.answered_s <= run.end_s:
             continue  # another run's
         near = sorted(waits, key=lambda span: abs(span["start_ns"] / 1e9 - job.answered_s))
@@ -219,10 +230,17 @@ def _renders(verdict: Verdict, case: Case, evidence: Evidence) -> None:
             end = near[0]["end_ns"] / 1e9 - job.over_s
             text += f" / {end:+.2f} s"
             finished = run.get("outcome") != "cancelled"
-            if not -SLACK_S <= end <= evidence.poll_s and finished and not case.killed:
+            most_s = evidence.poll_s * (BUSY_POLLS if case.busy else 1)
+            if not -SLACK_S <= end <= most_s and finished and not case.killed:
                 verdict.problems.append(f"provider_run ends {end:+.2f} s from the render's end")
         told.append(text)
     verdict.render = ", ".join(told)
+
+
+def _jobs(spans: Iterable[Span]) -> set[str]:
+    """The provider's jobs that submissions have told."""
+    executes = (span["attributes"] for span in spans if span["name"] == "provider.execute")
+    return {str(told.get("generation.provider.job_id")) for told in executes}
 
 
 def _between(span: Span, at_s: float) -> bool:

@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from http.client import HTTPResponse
 from io import BufferedReader
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.e2e import reading
+from tests.support.otlp_receiver import Span
 from tools.real_host.day import Case, Day, Scenario
-from tools.real_host.host import ROUTE
+from tools.real_host.host import ROUTE, wait_until
 
 CLIENTS, EACH = 6, 10
 UNTRACED = ("GET", "/health", None)
 ANSWER_S = 120
+LIFTED_EACH_S = 0.05
 
 _Sent = tuple[str, str, Any]
 
@@ -63,13 +68,28 @@ def double_click(day: Day) -> None:
     """The same request twice at the same moment, which the host may answer with one generation."""
     prompt, body = _body(day)
     body["force_new"] = False
+    ((newest,),) = day.host.database.run("SELECT coalesce(max(id), 0) FROM generations")
     with ThreadPoolExecutor(2) as threads:
         both = threads.map(lambda _: _on_one_connection(day, [("POST", ROUTE, body)])[0], range(2))
-    made = sorted({str(answer["id"]) for answer in both})
+    ids = sorted({str(answer["id"]) for answer in both})
+    made = [generation_id for generation_id in ids if int(generation_id) > newest]
     for generation_id in made:
         _expect(day, "double click", prompt, {"id": generation_id})
     day.host.wait_final(made)
-    day.remarks.append(f"double click: {len(made)} generations of two requests")
+    answered = 2 - len(made)
+    wait_until(lambda: len(_returned(day, ids)) == answered, "what was returned is told", 30)
+    older = f", {ids[0]} was there before" if not made else ""
+    day.remarks.append(f"double click: {len(made)} generations of two requests{older}")
+
+
+def _returned(day: Day, made: list[str]) -> list[Span]:
+    """The requests that one of these generations answered."""
+    spans = reading.spooled(day.host.spool)
+    return [
+        span
+        for span in spans
+        if span["kind"] == "SERVER" and span["attributes"].get("generation.returned.id") in made
+    ]
 
 
 def _many(day: Day, name: str, requests: Any) -> None:
@@ -82,11 +102,29 @@ def _many(day: Day, name: str, requests: Any) -> None:
 
 def _at_once(day: Day, client: Any, work: Sequence[Any], name: str) -> None:
     before = len(day.cases)
-    with ThreadPoolExecutor(len(work)) as threads:
+    with _without_limits(day), ThreadPoolExecutor(len(work)) as threads:
         list(threads.map(client, work))
     made = day.cases[before:]
     day.host.wait_final([case.generation_id for case in made], 60 + 5 * len(made))
     day.remarks.append(f"{name}: {len(made)} generations, {len(work)} clients")
+
+
+@contextmanager
+def _without_limits(day: Day) -> Generator[None]:
+    """The host comes to a request when it has been through those before: limits are lifted on."""
+    over = threading.Event()
+
+    def lift() -> None:
+        while not over.wait(LIFTED_EACH_S):
+            day.host.lift_limits()
+
+    thread = threading.Thread(target=lift)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _body(day: Day) -> tuple[str, dict[str, Any]]:
@@ -98,6 +136,8 @@ def _body(day: Day) -> tuple[str, dict[str, Any]]:
 def _expect(day: Day, scenario: str, prompt: str, answer: Any) -> None:
     case = Case(scenario, str(answer["id"]), prompt, None, busy=True)
     day.expect(case, outcome="completed", attempts=1)
+    if not day.modern:  # it fails what finds every account at work
+        day.expect(case, outcome=("completed", "failed"), attempts=(0, 1))
     day.cases.append(case)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from gentrace.core.names import STARTUP
 from tests.e2e import reading, run_reading
+from tests.support.otlp_receiver import Span
 from tools.real_host.host import FINAL, RealHost, wait_until
 
 EMAIL, TOKEN, WORD = "jane.roe@private.test", "sk-live-Zq81v0XyTT9932Wn", "marmaladefoxglove"
@@ -33,6 +34,7 @@ class Case:
         killed: a process was killed meanwhile.
         busy: many more were under way.
         at_most: how long the last run may have been in a state, in seconds.
+        received: its spans, where they are not in the spool.
     """
 
     scenario: str
@@ -45,6 +47,7 @@ class Case:
     killed: bool = False
     busy: bool = False
     at_most: dict[str, float] = field(default_factory=dict[str, float])
+    received: list[Span] | None = None
     note: str = ""
 
 
@@ -54,11 +57,13 @@ class Day:
     Attributes:
         modern: the host requeues, retries in place and configures itself from its database.
         remarks: what is no row of the table.
+        hosts_headers: how many requests at the provider had trace headers of the host's own.
     """
 
     def __init__(self, host: RealHost) -> None:
         self.host = host
         self.cases: list[Case] = []
+        self.hosts_headers = 0
         self.remarks: list[str] = []
         self.modern = (
             host.checkout / "pixsim7/backend/main/services/generation/generation_settings.py"
@@ -126,7 +131,11 @@ class Day:
     # -- the end of the day ----------------------------------------------------------------
     def written(self, cases: Sequence[Case], timeout: float = WRITTEN_S) -> bool:
         """Waits until the runs of all that are over have been written; False when they are not."""
-        over = [c for c in cases if self.host.database.status(c.generation_id) in FINAL]
+        for case in cases:
+            if case.runs == 0 and self.host.database.status(case.generation_id) in FINAL:
+                case.runs = 1  # after all
+        there = [case for case in cases if case.received is None]
+        over = [c for c in there if self.host.database.status(c.generation_id) in FINAL]
         wanted = {case.generation_id: case.runs for case in over}
         with suppress(TimeoutError):
             wait_until(lambda: run_reading.spool_has(self.host.spool, wanted), "written", timeout)

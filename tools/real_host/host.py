@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,9 +52,10 @@ class RealHost:
         self.url, self.standin_url = (f"http://{servers.HOST}:{p}" for p in (api, standin))
         self._work = environment.working_folder(checkout, folder)
         client = environment.client_for(checkout, folder, self.standin_url)
+        self._paths = f"{client}:{checkout}"
         self._env = {
             **clean_environment(folder),
-            "PYTHONPATH": f"{client}:{checkout}",
+            "PYTHONPATH": self._paths,
             "PATH": f"{self._python.parent}:{BIN}:/usr/bin:/bin",
             "DATABASE_URL": url,
             "LOG_DATABASE_URL": url,
@@ -119,26 +120,34 @@ class RealHost:
         program = self.start("standin", [*command, "--port", str(self._ports["standin"])], env)
         program.wait_until(lambda: _answers(self.standin_url), "answers")
 
-    def start_api(self) -> None:
-        """Starts the API and waits for it."""
-        self._start_api(self._ports["api"])
+    def start_api(self, env: Mapping[str, str] | None = None, before: Sequence[str] = ()) -> None:
+        """Starts the API and waits for it.
+
+        Args:
+            env: in place of what switches gentrace on.
+            before: a script that starts the module after it, and the script's own arguments.
+        """
+        self._start_api(self._ports["api"], self.traced if env is None else env, before)
 
     def start_another_api(self) -> str:
         """Starts one more API process; its address."""
-        return self._start_api(servers.free_ports(1)[0])
+        return self._start_api(servers.free_ports(1)[0], self.traced)
 
-    def _start_api(self, port: int) -> str:
-        command = [str(self._python), "-m", "uvicorn", APP, "--no-access-log"]
+    def _start_api(self, port: int, env: Mapping[str, str], before: Sequence[str] = ()) -> str:
+        command = [str(self._python), *(before or ["-m"]), "uvicorn", APP, "--no-access-log"]
         address = ["--host", servers.HOST, "--port", str(port)]
-        program = self.start("api", [*command, *address], self.traced)
+        program = self.start("api", [*command, *address], env)
         url = f"http://{servers.HOST}:{port}"
         program.wait_until(lambda: _answers(url + "/health"), "answers", 180)
         return url
 
-    def start_workers(self, count: int = 1) -> list[Program]:
-        """Starts workers and waits for them."""
-        command = [str(self._python), "-m", "arq", WORKER]
-        started = [self.start("worker", command, self.traced) for _ in range(count)]
+    def start_workers(
+        self, count: int = 1, env: Mapping[str, str] | None = None, before: Sequence[str] = ()
+    ) -> list[Program]:
+        """Starts workers and waits for them; the arguments are those of :meth:`start_api`."""
+        command = [str(self._python), *(before or ["-m"]), "arq", WORKER]
+        given = self.traced if env is None else env
+        started = [self.start("worker", command, given) for _ in range(count)]
         for program in started:
             program.wait_for("Starting worker for", 120)
         return started
@@ -147,6 +156,18 @@ class RealHost:
     def workers(self) -> list[Program]:
         """The workers that run."""
         return [each for each in self.programs if each.name == "worker" and each.alive]
+
+    def importing_from(self, folder: Path) -> dict[str, str]:
+        """What lets a program find the host below that folder first, with gentrace on."""
+        return {
+            **self.traced,
+            "PYTHONPATH": f"{folder}:{self._paths}",
+            "PYTHONSAFEPATH": "1",  # the folder that it works in would come before
+        }
+
+    def stop_apis(self) -> None:
+        """Stops every API process and waits for its end."""
+        stop_together([p for p in self.programs if p.name == "api" and p.alive], timeout=60)
 
     def stop_workers(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Stops every worker and waits for its end."""

@@ -38,7 +38,8 @@ def filtered(day: Day) -> None:
 
 
 def bad_gateway(day: Day) -> None:
-    day.ask("HTTP 502 (`BOOM`)", "BOOM", outcome="failed", attempts=1)
+    case = day.ask("HTTP 502 (`BOOM`)", "BOOM", outcome="failed", attempts=1)
+    case.expected["error.http_status"] = (502,)
 
 
 def cancelled_in_render(day: Day) -> None:
@@ -213,6 +214,9 @@ def killed_in_render(day: Day) -> None:
 
 def killed_in_submission(day: Day) -> None:
     """The only worker is killed while the provider takes the job, and one is started 6 s later."""
+    if len(day.host.workers) > 1:
+        with day.without_workers(1):
+            pass
     before = _submissions(day)
     case = day.ask("worker killed during the submission", "SLOWSUBMIT")
     case.killed = True

@@ -61,11 +61,6 @@ def acting(provider: Any) -> Any:
     return None if isinstance(provider, _IDLE) else provider
 
 
-def of_host() -> Any:
-    """The tracer provider that the host has set; None where it has set none, or none that acts."""
-    return acting(found())
-
-
 def sdk(provider: Any, nested: int = _NESTED) -> TracerProvider | None:
     """The SDK's provider that it is, or that it stands in front of (as logfire's does)."""
     if isinstance(provider, TracerProvider):

@@ -8,6 +8,7 @@ retry by a person) begins a new run in a new trace.
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -24,6 +25,8 @@ from gentrace.runtime.hooks.committed import CommittedChanges
 from gentrace.runtime.hooks.provider import ASKED
 from gentrace.runtime.runs.status import StatusChange
 from gentrace.runtime.tracing import link, under
+
+_AT_ONCE_NS = 2_000_000_000
 
 
 class StatusChanges(BaseHook):
@@ -68,6 +71,8 @@ class StatusChanges(BaseHook):
         if not change.new:
             return
         run = context.find(change.generation_id)
+        if run is not None:
+            change = self._as_committed(run, change)
         begins = run is not None and self._is_over(run, change)
         if run is not None and begins:
             run = self._another(run, change)
@@ -77,6 +82,18 @@ class StatusChanges(BaseHook):
         self._note(run, change, begins)
         if run is not None and not shown and not change.inserted:
             self._show(run, change)
+
+    def _as_committed(self, run: Run, change: StatusChange) -> StatusChange:
+        """The change with the status that it replaced, where a session had read an older one.
+
+        A poller and a job of one process may change a generation at once: what the job's session
+        read is what the poller's end has replaced since. Later than that another process may have
+        put it back, and the session is right.
+        """
+        ended_ns, before, final = run.ended_here
+        at_once = ended_ns <= change.at_ns < ended_ns + _AT_ONCE_NS
+        stale = at_once and before is not None and change.old == before and change.new != final
+        return replace(change, old=final) if stale else change
 
     def _is_over(self, run: Run, change: StatusChange) -> bool:
         """Whether the run's end has settled, and this is the generation's next."""
@@ -119,6 +136,7 @@ class StatusChanges(BaseHook):
         run.ended_ns, run.outcome = (
             (change.at_ns, self.rules.outcomes[change.new]) if final else (0, "")
         )
+        run.ended_here = (change.at_ns, change.old, change.new) if final else (0, None, "")
         if final:
             self.engine.liveness.over(change.generation_id)
 

@@ -56,6 +56,7 @@ def _instrument(spans: SqlSpans) -> None:
         """The same instrumentor with our listeners: the host may still use its own beside it."""
 
         _instance = None
+        is_ours = True
 
         def _instrument(self, **kwargs: Any) -> None:
             spans.install()
@@ -75,6 +76,8 @@ def _give_way(engine: Engine, spans: SqlSpans, instrumentor: Any) -> None:
         engine.libraries["sqlalchemy"] = BY_HOST
 
     def instrument(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        if getattr(instance, "is_ours", False):
+            return wrapped(*args, **kwargs)
         were_in = spans.installed
         try:
             spans.remove()

@@ -36,13 +36,13 @@ class PollHook(BaseHook):
         run = context.find(self.text("id", call))
         if run is None or run.parent is None:
             return None
-        if run.generation_id is not None:
-            # there may be a newer run
-            self.engine.store.runs.prefetch(run.generation_id, fresh=True)
         return self.open(run)
 
     def open(self, run: Run) -> Observed:
         """A silent scope for a poll of that run."""
+        if run.generation_id is not None:
+            # there may be a newer run, or a newer submission
+            self.engine.store.runs.prefetch(run.generation_id, fresh=True)
         outer = context.current()
         at_work = ambient.current_span().get_span_context()
         inside = outer is not None and outer.run is run and at_work.is_valid

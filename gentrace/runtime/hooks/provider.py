@@ -14,7 +14,7 @@ from typing import Any
 
 from gentrace.core import names
 from gentrace.core.times import Event, Kind
-from gentrace.runtime import context, reading
+from gentrace.runtime import context, failures, reading
 from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks.base import BaseHook, Observed
 from gentrace.runtime.submission import Submission, under_way
@@ -40,7 +40,8 @@ class ExecuteHook(BaseHook):
         run.provider_status = None  # of an earlier attempt
         asked = {name: self.text(key, call) for name, key in ASKED.items()}
         account = self.text("account", call)
-        state = self.for_run(run, names.PROVIDER_EXECUTE, {**asked, names.ACCOUNT_ID: account})
+        told = {**asked, names.ACCOUNT_ID: account, names.ATTEMPT: run.attempts}
+        state = self.for_run(run, names.PROVIDER_EXECUTE, told)
         if state.span is not None:
             state.detail["submission"] = submission = Submission(run, state.span)
             state.detail["reset"] = under_way.set(submission)
@@ -83,11 +84,21 @@ class ExecuteHook(BaseHook):
         super().failed(state, call, exc)
         self._attempt(state, None)
         facts: dict[str, Any] = {**self.tracing.run_facts(exc, state.run)}
-        status = state.detail["submission"].http_status() if isinstance(exc, Exception) else None
+        status = self._http_status(state, exc) if isinstance(exc, Exception) else None
         if status is not None and state.span is not None:
             state.span.set_attribute(names.ERROR_HTTP_STATUS, status)
             facts[names.ERROR_HTTP_STATUS] = status
         self._note(state, None, facts)
+
+    def _http_status(self, state: Observed, exc: Exception) -> int | None:
+        """As the span of the last call has it; of a client that the host instruments, the failure.
+
+        Such a client's spans are the host's.
+        """
+        submission: Submission = state.detail["submission"]
+        if submission.called is not None:
+            return submission.http_status()
+        return failures.http_status(failures.chain(exc))
 
     def settle(self, state: Observed) -> None:
         if "reset" in state.detail:

@@ -205,6 +205,10 @@ class RunReads:
             return run
         known.ended_ns, known.outcome = run.ended_ns, run.outcome
         known.unchanged = max(known.unchanged, run.unchanged)
+        if run.attempts > known.attempts and run.trace_id == known.trace_id:
+            # submitted elsewhere since: what is polled now is that submission
+            known.attempts, known.provider_status = run.attempts, None
+            known.parent = run.executed or known.parent
         return known
 
 
@@ -227,5 +231,14 @@ def run_of(generation_id: str, fields: Mapping[str, str]) -> Run | None:
     if record is not None:
         run.ended_ns, run.outcome = record.ended_ns, record.outcome
         run.attempts = record.counts.get(names.ATTEMPTS, 0)
+        run.executed = _executed(record, parent)
         run.unchanged = record.counts.get(UNCHANGED, 0)
     return run
+
+
+def _executed(record: Record, parent: trace.SpanContext) -> trace.SpanContext | None:
+    """The run's last submission, as a span of the trace that ``parent`` is of."""
+    if not record.executed:
+        return None
+    _, span_id = record.executed[-1]
+    return trace.SpanContext(parent.trace_id, int(span_id, 16), True, parent.trace_flags)

@@ -30,7 +30,7 @@ def exported(host: SmallHost, monkeypatch: pytest.MonkeyPatch) -> InMemorySpanEx
     own.add_span_processor(SimpleSpanProcessor(exporter))
     pipeline = host.session.pipeline
     monkeypatch.setattr(pipeline, "settings", replace(pipeline.settings, provider=HOST))
-    monkeypatch.setattr(place, "of_host", lambda: own)
+    monkeypatch.setattr(place, "found", lambda: own)
     return exporter
 
 

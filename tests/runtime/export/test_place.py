@@ -191,7 +191,7 @@ class Routed:
         self.kit, self.moves = kit, list[str]()
         self.host: Any = None
         self.theirs = InMemorySpanExporter()
-        monkeypatch.setattr(place, "of_host", lambda: self.host)
+        monkeypatch.setattr(place, "found", lambda: self.host)
         router = Router(
             kit.pipeline, kit.process, Scrubber(b"key"), lambda _: None,
             lambda at: self.moves.append(at.where),
@@ -271,4 +271,4 @@ def test_a_variable_that_makes_a_provider_makes_it_for_the_host_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OTEL_PYTHON_TRACER_PROVIDER", "sdk_tracer_provider")
-    assert place.of_host() is None
+    assert place.found() is None

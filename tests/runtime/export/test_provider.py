@@ -70,7 +70,7 @@ class Numbered(RandomIdGenerator):
 
 def in_place_of(one: Kit, host: TracerProvider, monkeypatch: pytest.MonkeyPatch) -> TracerProvider:
     """Our provider while the host's gets our spans."""
-    monkeypatch.setattr(place, "of_host", lambda: host)
+    monkeypatch.setattr(place, "found", lambda: host)
     scrubber = Scrubber(b"key")
     return routed_provider(Router(one.pipeline, one.process, scrubber, lambda _spans: None))
 

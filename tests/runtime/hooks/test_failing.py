@@ -26,6 +26,7 @@ from gentrace.core.spans import traces
 from gentrace.report import words
 from gentrace.report.listing import print_listing
 from gentrace.report.show import print_show
+from gentrace.runtime import submission
 from tests.support.host import SmallHost, attributes, until
 from tools.servers import HOST, free_ports
 
@@ -204,6 +205,19 @@ async def test_what_the_class_does_not_tell(
     (execute,) = run.parts.executes
     assert execute.status_message == failure.words
     assert execute.attributes.get(names.ERROR_HTTP_STATUS) == failure.http_status
+
+
+async def test_the_http_status_where_the_clients_spans_are_the_hosts(
+    host: SmallHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that the host instruments gives us no span: the failure carries the answer."""
+    client = host.module("services.provider.adapters.pixverse_client")
+    monkeypatch.setattr(submission, "calls", lambda *_: None)
+    monkeypatch.setattr(client.PixverseAPIError, "status_code", 503, raising=False)
+    run = await failed(host, FAILURES[0])
+    assert run.error_http_status == 503
+    (execute,) = run.parts.executes
+    assert execute.attributes[names.ERROR_HTTP_STATUS] == 503
 
 
 async def test_a_name_error_of_the_adapter(
