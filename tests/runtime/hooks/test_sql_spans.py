@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -33,8 +34,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from gentrace.core import names, sql_text
 from gentrace.runtime.guard import MAX_FAILURES
+from gentrace.runtime.hooks import databases
+from gentrace.runtime.hooks.instrumentors import BY_HOST
 from gentrace.runtime.hooks.sql_spans import SqlSpans
 from gentrace.runtime.tracing import GatedTracerProvider
+from tests.support.host import SmallHost
 from tests.support.sql_work import SqlWork, no_others, sql_work
 from tools.servers import PostgresServer
 
@@ -311,15 +315,29 @@ def test_nothing_stays_behind(engine: Engine) -> None:
 
 
 def test_who_comes_second_hears_when_the_first_has_gone(engine: Engine) -> None:
-    with sql_work() as first:
-        second = SqlSpans(first.spans._engine, GatedTracerProvider(first.tracing, None))
+    with no_others(), sql_work(install=False) as sql:
+        gated = GatedTracerProvider(sql.tracing, None)
+        first, second = (SqlSpans(sql.spans._engine, gated) for _ in range(2))
+        first.install()
         second.install()
-    try:
-        with first.run(), engine.connect() as connection:
-            connection.execute(text("SELECT 1"))
-    finally:
-        second.remove()
-    assert first.ended.names() == ["SELECT"]  # the connect is hooked once, by who came first
+        first.remove()
+        try:
+            with sql.run(), engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+        finally:
+            second.remove()
+    assert sql.ended.names() == ["SELECT"]  # the connect is hooked once, by who came first
+
+
+def test_another_of_ours_does_not_take_the_hosts_place(host: SmallHost) -> None:
+    """To give way is for the host's own instrumentation, not for one that we make."""
+    installed = {each for each in gc.get_objects() if type(each) is SqlSpans and each.installed}
+    with sql_work(install=False) as work:
+        databases._instrument(work.spans)
+        work.spans.remove()
+    assert host.session.engine.libraries.get("sqlalchemy") != BY_HOST
+    assert installed
+    assert all(each.installed for each in installed)
 
 
 def test_what_the_host_listens_to_meanwhile_it_hears_afterwards() -> None:
