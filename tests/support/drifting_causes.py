@@ -97,21 +97,21 @@ def _nothing(rng: random.Random) -> tuple[Cause, Callable[[Service], frozenset[N
     return Cause(), lambda _: frozenset()
 
 
-PLANS: dict[str, Plan] = {
-    "account": _account,
-    "queue": _queue,
-    "mix": _mix,
+SLOW: dict[str, Plan] = {
+    "slow account": _account,
+    "queue wait for a while": _queue,
+    "mix of models": _mix,
     "version": _version,
-    "failing model": _failing_model,
     "nothing": _nothing,
 }
+FAILING: dict[str, Plan] = {"failing model": _failing_model, "nothing": _nothing}
 
 
-def planted(name: str, seed: int) -> Planted:
+def planted(name: str, plan: Plan, seed: int) -> Planted:
     """The runs of one plan: 350 to 700 requests over two to six days, the same for a seed."""
-    rng = random.Random(f"drifting {name} {seed}")
-    cause, truth = PLANS[name](rng)
-    service = Service(rng, rng.randrange(350, 700), cause)
     label = f"drifting {name} {seed}"
+    rng = random.Random(label)
+    cause, truth = plan(rng)
+    service = Service(rng, rng.randrange(350, 700), cause)
     found = tuple(trace_of(label, request, fate) for request, fate in service.drawn())
     return Planted(found, truth(service))

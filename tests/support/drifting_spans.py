@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gentrace.analysis import grouping
+from gentrace.analysis.compare import read
+from gentrace.analysis.compare.model import RunRow
 from gentrace.core.spans import Span, Trace
 from tests.core.traces import START, Tracer
 
@@ -55,7 +59,7 @@ def trace_of(seed: str, request: Request, fate: Fate) -> Trace:
     refused = fate.outcome == "refused"
     start_ns = START + int(request.at_s * 1e9)
     t = Tracer(f"{seed} {request.number}", None if refused else generation, start_ns)
-    asked = {
+    asked: dict[str, Any] = {
         "generation__operation": request.operation,
         "generation__provider": request.provider,
         "generation__model": request.model,
@@ -113,3 +117,8 @@ def _run(t: Tracer, request: Request, fate: Fate, server: Span, asked: dict[str,
         **asked, **times, **told,
         **{name.replace(".", "__"): value for name, value in request.noted.items()},
     )  # fmt: skip
+
+
+def rows(traces: Sequence[Trace]) -> list[RunRow]:
+    """The runs as a source that gives traces is read; requests that made none are left out."""
+    return read.rows(grouping.runs(traces), max(trace.end_ns for trace in traces))

@@ -23,7 +23,10 @@ _WINDOW_PARTS = (2, 3, 5, 8, 12, 20, 30)
 class Candidate:
     """An attribute value, or a stretch of time; ``log_p`` is one-sided and not corrected.
 
-    ``time`` is set where it is that one of the times alone that told of an attribute value.
+    Attributes:
+        time: set where it is that one of the times alone that told of an attribute value.
+        untold: runs that go on and lack the attribute, as it stands on run spans alone: whether
+            they have the value is not known. None where there are none.
     """
 
     kind: str
@@ -34,6 +37,24 @@ class Candidate:
     z: float
     window: tuple[int, int] | None = None
     time: str | None = None
+    untold: Bools | None = None
+
+    @property
+    def parts(self) -> Ints:
+        """The runs apart by it: 1 has the value, 0 has it not, 2 does not tell."""
+        found = self.mask.astype(np.int64)
+        return found if self.untold is None else np.where(self.untold, 2, found)
+
+
+def untold(runs: Table, column: Column | Tags) -> Bools | None:
+    """The runs that go on and do not tell the attribute, if there are any."""
+    if isinstance(column, Tags):
+        told = np.zeros(len(runs), dtype=bool)
+        told[column.rows] = True
+    else:
+        told = column.codes >= 0
+    found = ~runs.ended & ~told
+    return found if found.any() else None
 
 
 def causes(runs: Table, kind_too: bool = False) -> list[str]:
@@ -87,8 +108,9 @@ def by_time(runs: Table, strata: Ints, asked: Iterable[str]) -> Iterator[Candida
                 effect = np.median((spent - centres(spent, within, ~inside))[inside])
                 if effect >= usual:
                     z = float(tested.z[code])
+                    word, lacking = column.words[code], untold(runs, runs.held(name))
                     yield Candidate(
-                        "attribute", name, column.words[code], mask, log_p, z, time=time
+                        "attribute", name, word, mask, log_p, z, time=time, untold=lacking
                     )
 
 

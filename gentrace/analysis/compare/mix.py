@@ -22,7 +22,7 @@ def mixes(
     b: Bools,
     tested: int,
     before: int = 0,
-    known: Sequence[Bools] = (),
+    known: Sequence[Bools | Ints] = (),
 ) -> list[Finding]:
     """One finding for each attribute whose shares changed by themselves, the weightiest first.
 

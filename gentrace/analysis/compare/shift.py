@@ -47,7 +47,7 @@ def shift(
     a: Bools,
     b: Bools,
     tested: int,
-    known: Sequence[Bools] = (),
+    known: Sequence[Bools | Ints] = (),
     only_slower: bool = False,
     separators: Sequence[Separator] = (),
     named: bool = False,
@@ -99,7 +99,7 @@ def _switch(
     tested: int,
     switched: Sequence[Separator],
     separators: Sequence[Separator],
-    known: Sequence[Bools],
+    known: Sequence[Bools | Ints],
 ) -> list[Finding]:
     """A mix that changed wholly: as a finding where that made a difference to durations."""
     strata = combined([separate.strata(runs, separators), *known], len(runs))
