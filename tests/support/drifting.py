@@ -111,6 +111,7 @@ class Service:
             number=number,
             at_s=at_h * HOUR_S,
             part=part,
+            rank=number / self.runs,
             provider=provider,
             model=one_of(rng, MODELS[provider]),
             account=one_of(rng, ACCOUNTS[provider]),

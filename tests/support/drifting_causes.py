@@ -57,11 +57,14 @@ def _queue(rng: random.Random) -> tuple[Cause, Callable[[Service], frozenset[Nam
 
 
 def _mix(rng: random.Random) -> tuple[Cause, Callable[[Service], frozenset[Named]]]:
-    """The slower model of the larger provider goes from 15 % to some 50 % in the newer half."""
-    since, share = rng.uniform(0.46, 0.56), rng.uniform(0.3, 0.5)
+    """The slower model of the larger provider goes from 15 % of its requests to 50 to 65 %.
+
+    It does so near the middle of the requests, which is not the middle of the time.
+    """
+    since, share = rng.uniform(0.46, 0.54), rng.uniform(0.42, 0.58)
 
     def asked(request: Request, rng: random.Random) -> None:
-        if request.part >= since and request.model == "v5" and rng.random() < share:
+        if request.rank >= since and request.model == "v5" and rng.random() < share:
             request.model = "v6"
 
     return Cause(asked=asked), lambda _: frozenset(
@@ -83,8 +86,8 @@ def _version(rng: random.Random) -> tuple[Cause, Callable[[Service], frozenset[N
 
 
 def _failing_model(rng: random.Random) -> tuple[Cause, Callable[[Service], frozenset[Named]]]:
-    """One of the less used models fails in a third to a half of its runs."""
-    model, odds = rng.choice(("v6", "sora-2-pro")), rng.uniform(0.33, 0.5)
+    """One of the less used models fails in some half of its runs."""
+    model, odds = rng.choice(("v6", "sora-2-pro")), rng.uniform(0.42, 0.6)
 
     def fails(request: Request) -> float | None:
         return odds if request.model == model else None

@@ -20,6 +20,7 @@ class Request:
     Attributes:
         at_s: seconds since the start of the window.
         part: the same as a share of the window.
+        rank: which share of the requests came before it.
         worker: the process that will take the job.
         noted: attributes of the host's own.
     """
@@ -27,6 +28,7 @@ class Request:
     number: int
     at_s: float
     part: float
+    rank: float
     provider: str
     model: str
     account: str

@@ -153,6 +153,10 @@ def window(
             continue
         if not drift.stands_out(runs, time, mask, ~mask, strata):
             continue
+        inside, outside = mask & runs.ended, ~mask & runs.ended
+        # Whatever else is longer then, the time itself has to be by more than nothing
+        if not effects.matters(effects.longer_s(spent, inside, outside, strata), runs, ~mask):
+            continue
         starts = (int(runs.start_ns[known[low]]), int(runs.start_ns[known[high - 1]]))
         best = Candidate("time", time, None, mask, chance, z, starts)
     return best, looked

@@ -96,6 +96,24 @@ class Rivals:
                 return each
         return first
 
+    def of_its_time(self, first: Candidate, sure: Sequence[Candidate]) -> Candidate:
+        """The candidate that accounts for the first as to the time that is longer with it.
+
+        The whole duration is noisy: of two that go along with each other either may be ahead by
+        chance, where that time tells them apart.
+        """
+        strata = self.strata(first.name)
+        time = first.time or effects.moved(self.runs, first.mask, ~first.mask, strata)
+        if time is None:
+            return first
+        for each in sure:
+            if each is first or 2 * int((each.mask & first.mask).sum()) <= first.mask.sum():
+                continue
+            left_first, left_each = self._of_time(time, first, each)
+            if left_first < _NONE and left_each > _LEFT and not self.drifts(each):
+                return each
+        return first
+
     def stands(self, found: Candidate, before: Sequence[Candidate]) -> bool:
         """Whether an attribute of the kind makes a difference without the causes found before.
 
@@ -110,12 +128,8 @@ class Rivals:
 
     def drifts(self, found: Candidate) -> bool:
         """Whether its runs follow each other, and what is longer varies as much without them."""
-        if not self.ranked or not drift.is_stretch(found.mask):
-            return False
-        strata = self.strata(found.name)
-        time = found.time or effects.moved(self.runs, found.mask, ~found.mask, strata)
-        return time is not None and not drift.stands_out(
-            self.runs, time, found.mask, ~found.mask, strata
+        return self.ranked and drift.drifts(
+            self.runs, found.mask, self.strata(found.name), found.time
         )
 
     def _explains(self, attribute: Candidate, stretch: Candidate) -> bool:
@@ -125,15 +139,19 @@ class Rivals:
 
     def _of_own_time(self, attribute: Candidate, stretch: Candidate) -> tuple[float, float]:
         """As to the stretch's own time: what is left of each where the other is accounted for."""
-        spent = self.runs.times.get(stretch.name)
-        if spent is None:
+        return self._of_time(stretch.name, attribute, stretch)
+
+    def _of_time(self, time: str, one: Candidate, other: Candidate) -> tuple[float, float]:
+        """The z that one of the times leaves to each where the other is accounted for."""
+        if time not in self.runs.times:
             return 0.0, 0.0
+        ended = self.runs.ended
+        spent = self.runs.times[time][ended]
         left: list[float] = []
-        there = spent[self.runs.ended]
-        for asked, given in ((attribute, stretch), (stretch, attribute)):
-            strata = combined([self.strata(""), given.mask], len(self.runs))[self.runs.ended]
-            ranks = scores.slowness(there, np.ones(len(there), dtype=bool), strata)
-            tested = scores.groups(scores.scored(ranks, strata), [asked.mask[self.runs.ended]])
+        for asked, given in ((one, other), (other, one)):
+            strata = combined([self.strata(asked.name), given.parts], len(self.runs))[ended]
+            ranks = scores.slowness(spent, np.ones(len(spent), dtype=bool), strata)
+            tested = scores.groups(scores.scored(ranks, strata), [asked.mask[ended]])
             left.append(float(tested.z[0]))
         return left[0], left[1]
 

@@ -134,8 +134,9 @@ class Search:
         sure = [each for each in ordered if self._significant(each)]
         sure = [each for each in sure if rivals.stands(each, before)]
         best = next((each for each in sure if not rivals.drifts(each)), None)
-        if best is not None and not self.ranked:
-            best = rivals.explaining(best, sure)
+        if best is not None:
+            account = rivals.of_its_time if self.ranked else rivals.explaining
+            best = account(best, sure)
         if stretch is not None and not rivals.accounted(stretch, ordered, sure):
             best = rivals.either(best, stretch)
         if best is None and times is not None and self.ranked:
