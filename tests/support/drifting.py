@@ -18,7 +18,7 @@ HOUR_S = 3600.0
 PROVIDERS = {"pixverse": 0.74, "sora": 0.26}
 MODELS = {
     "pixverse": {"v5": 0.85, "v6": 0.15},
-    "sora": {"sora-2": 0.72, "sora-2-pro": 0.28},
+    "sora": {"sora-2": 0.55, "sora-2-pro": 0.45},
 }
 ACCOUNTS = {"pixverse": {"11": 0.6, "12": 0.4}, "sora": {"21": 1.0}}
 OPERATIONS = {"text_to_video": 0.7, "image_to_video": 0.3}
@@ -71,12 +71,12 @@ class Service:
     Args:
         rng: draws everything.
         runs: how many requests come.
+        hours: how long the window is.
         cause: what is planted.
     """
 
-    def __init__(self, rng: random.Random, runs: int, cause: Cause) -> None:
-        self.rng, self.runs, self.cause = rng, runs, cause
-        self.hours = round(24 * rng.uniform(2.5, 6.0))
+    def __init__(self, rng: random.Random, runs: int, hours: int, cause: Cause) -> None:
+        self.rng, self.runs, self.hours, self.cause = rng, runs, hours, cause
         self.growth = rng.uniform(-0.3, 0.7)  # of the arrivals over the window
         self.load = wandering(rng, self.hours, 0.35, 5)
         self.pace = {name: wandering(rng, self.hours, 0.06, 9) for name in PROVIDERS}

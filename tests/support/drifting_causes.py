@@ -29,10 +29,12 @@ class Planted:
     named: frozenset[Named] = field(default_factory=frozenset[Named])
 
 
-Plan = Callable[[random.Random], tuple[Cause, Callable[[Service], frozenset[Named]]]]
+Truth = Callable[[Service], frozenset[Named]]
+Plan = Callable[[random.Random, int], tuple[Cause, Truth]]
+"""Given the length of the window in hours: what is planted, and what names it."""
 
 
-def _account(rng: random.Random) -> tuple[Cause, Callable[[Service], frozenset[Named]]]:
+def _account(rng: random.Random, hours: int) -> tuple[Cause, Truth]:
     """One of the provider's two accounts takes 1.6 to 2 times as long."""
     slow, factor = rng.choice(("11", "12")), rng.uniform(1.6, 2.0)
 
@@ -43,20 +45,24 @@ def _account(rng: random.Random) -> tuple[Cause, Callable[[Service], frozenset[N
     return Cause(spent=spent), lambda _: frozenset({("attribute", "generation.account.id", slow)})
 
 
-def _queue(rng: random.Random) -> tuple[Cause, Callable[[Service], frozenset[Named]]]:
-    """For a third to two thirds of the newer half some 30 s of queueing are added."""
-    long = rng.uniform(0.17, 0.33)
-    start = rng.uniform(0.52, 0.98 - long)
+def _queue(rng: random.Random, hours: int) -> tuple[Cause, Truth]:
+    """For a third to two thirds of the newer half some 30 s of queueing are added.
+
+    It begins on one day and ends on the next: of a whole day the weekday would tell as much.
+    """
+    midnights = [at / hours for at in range(24, hours, 24) if 0.58 <= at / hours <= 0.92]
+    middle = rng.choice(midnights)
+    half = min(rng.uniform(0.085, 0.165), middle - 0.51, 0.99 - middle)
     usual_s = rng.uniform(24, 40)
 
     def spent(request: Request, times: dict[str, float], rng: random.Random) -> None:
-        if start <= request.part < start + long:
+        if abs(request.part - middle) <= half:
             times["queue"] += usual_s * rng.lognormvariate(0, 0.5)
 
     return Cause(spent=spent), lambda _: frozenset({("time", "queue", None)})
 
 
-def _mix(rng: random.Random) -> tuple[Cause, Callable[[Service], frozenset[Named]]]:
+def _mix(rng: random.Random, hours: int) -> tuple[Cause, Truth]:
     """The slower model of the larger provider goes from 15 % of its requests to 50 to 65 %.
 
     It does so near the middle of the requests, which is not the middle of the time.
@@ -72,7 +78,7 @@ def _mix(rng: random.Random) -> tuple[Cause, Callable[[Service], frozenset[Named
     )
 
 
-def _version(rng: random.Random) -> tuple[Cause, Callable[[Service], frozenset[Named]]]:
+def _version(rng: random.Random, hours: int) -> tuple[Cause, Truth]:
     """A version deployed near the middle adds some 14 s of worker time to every run."""
     deployed, added_s = rng.uniform(0.45, 0.58), rng.uniform(11, 18)
 
@@ -85,7 +91,7 @@ def _version(rng: random.Random) -> tuple[Cause, Callable[[Service], frozenset[N
     )
 
 
-def _failing_model(rng: random.Random) -> tuple[Cause, Callable[[Service], frozenset[Named]]]:
+def _failing_model(rng: random.Random, hours: int) -> tuple[Cause, Truth]:
     """One of the less used models fails in some half of its runs."""
     model, odds = rng.choice(("v6", "sora-2-pro")), rng.uniform(0.42, 0.6)
 
@@ -95,7 +101,7 @@ def _failing_model(rng: random.Random) -> tuple[Cause, Callable[[Service], froze
     return Cause(fails=fails), lambda _: frozenset({("attribute", "generation.model", model)})
 
 
-def _nothing(rng: random.Random) -> tuple[Cause, Callable[[Service], frozenset[Named]]]:
+def _nothing(rng: random.Random, hours: int) -> tuple[Cause, Truth]:
     """Nothing but drift, tails and noise."""
     return Cause(), lambda _: frozenset()
 
@@ -114,7 +120,8 @@ def planted(name: str, plan: Plan, seed: int) -> Planted:
     """The runs of one plan: 350 to 700 requests over two to six days, the same for a seed."""
     label = f"drifting {name} {seed}"
     rng = random.Random(label)
-    cause, truth = plan(rng)
-    service = Service(rng, rng.randrange(350, 700), cause)
+    hours = round(24 * rng.uniform(2.5, 6.0))
+    cause, truth = plan(rng, hours)
+    service = Service(rng, rng.randrange(350, 700), hours, cause)
     found = tuple(trace_of(label, request, fate) for request, fate in service.drawn())
     return Planted(found, truth(service))
