@@ -52,7 +52,10 @@ values = st.recursive(
 )
 """What may stand in any place instead of what should."""
 _AS = ("stringValue", "intValue", "doubleValue", "boolValue", "arrayValue", "kvlistValue")
+_odd_numbers = st.one_of(st.sampled_from(_NUMBERS), st.sampled_from(_NUMBERS_IN_TEXT))
 any_values = st.one_of(
+    st.builds(lambda kind, told: {kind: told}, st.sampled_from(_AS[:3]), _odd_numbers),
+    st.builds(lambda kind, told: {kind: told}, st.sampled_from(_AS[:3]), _odd_numbers),
     scalars.map(lambda told: {"stringValue": told}),
     st.builds(lambda kind, told: {kind: told}, st.sampled_from((*_AS, "bytesValue", "x")), values),
     st.lists(scalars, max_size=3).map(

@@ -20,6 +20,12 @@ from tests.support import odd_documents
 Lines = dict[str, bytes]
 """The files of a spool by their names."""
 SERVICES = ("pixsim7-api", "pixsim7-worker", "pixsim7-runs")
+_COUNTED = (
+    "start", "end", *names.TIMES.values(), names.TRIES, names.ATTEMPTS, names.REQUEUES, names.POLLS,
+    names.GENERATION_RUN, names.LATE_EVENTS, names.PROCESSES, names.OUTCOME, names.GENERATION_ID,
+    names.MODEL, names.CODE_VERSION, "shop.region",
+)  # fmt: skip
+"""What is added up, counted with or grouped by."""
 _LITERALS = (
     "1", "-1", "0", "1e400", "nan", "-inf", "99999999999999999999999", "true", '""', '"x"', "'[a'",
     '"\\u202e\\u0000"', '".x:y"', '":"', '"a:b:c"', '"="', '"args."', "[]", "{}", "[1, 2]",
@@ -67,7 +73,7 @@ def requests() -> list[Any]:
 def spools(draw: st.DrawFn) -> Lines:
     """The files of a spool: most of a line is as it should be."""
     lines: list[Any] = [*requests()]
-    for _ in range(draw(st.integers(1, 3))):
+    for _ in range(draw(st.integers(1, 5))):
         at = draw(st.integers(0, len(lines) - 1))
         lines[at] = draw(odd_documents.changed(lambda at=at: lines[at]))
     if draw(st.booleans()):
@@ -81,7 +87,9 @@ def spools(draw: st.DrawFn) -> Lines:
 def _everywhere(draw: st.DrawFn, lines: Sequence[Any]) -> list[Any]:
     """An attribute of all spans of one name has odd values: one, or one of a few by turns."""
     named = draw(st.sampled_from((names.RUN, names.RUN, names.CREATE_GENERATION, "")))
-    attribute = draw(st.sampled_from([*sorted(names.ATTRIBUTES), "shop.region", "start", "end"]))
+    attribute = draw(
+        st.one_of(st.sampled_from(_COUNTED), st.sampled_from(sorted(names.ATTRIBUTES)))
+    )
     odd = draw(st.lists(odd_documents.any_values, min_size=1, max_size=4))
     found: list[Any] = []
     for number, line in enumerate(lines):
@@ -129,7 +137,7 @@ def records() -> st.SearchStrategy[Lines]:
             ).encode()
         }
     )
-    return st.one_of(st.just(Lines()), odd)
+    return st.one_of(st.just(Lines()), odd, odd)
 
 
 @functools.cache
@@ -168,7 +176,9 @@ def of_v1(spans: Sequence[Span]) -> dict[str, Any]:
     """One trace as Jaeger's own JSON has it."""
 
     def tags(told: Any) -> list[Any]:
-        return [{"key": key, "type": "string", "value": str(value)} for key, value in told.items()]
+        types = {bool: "bool", int: "int64", float: "float64"}
+        return [{"key": key, "type": types.get(type(value), "string"), "value": value}
+                for key, value in told.items()]  # fmt: skip
 
     return {
         "traceID": spans[0].trace_id,
