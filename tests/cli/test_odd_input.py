@@ -29,13 +29,13 @@ def server() -> Generator[Answering]:
         yield made
 
 
-@_bounded(60)
+@_bounded(100)
 @given(odd_inputs.spools(), _ASKED, st.booleans())
 def test_files_and_records(files: odd_inputs.Lines, question: str, as_json: bool) -> None:
     odd_questions.of_files(files, question, as_json)
 
 
-@_bounded(30)
+@_bounded(40)
 @given(
     odd_inputs.profiles(),
     st.sampled_from(["list", "show", "slow", "doctor", "doctor"]),
@@ -45,7 +45,7 @@ def test_profiles(text: bytes, question: str, as_json: bool) -> None:
     odd_questions.of_a_profile(text, question, as_json)
 
 
-@_bounded(30)
+@_bounded(40)
 @given(odd_inputs.answers(), st.sampled_from(sorted({*QUESTIONS} - {"doctor"})), st.booleans())
 def test_answers_of_a_jaeger(
     server: Answering, bodies: dict[str, str], question: str, as_json: bool

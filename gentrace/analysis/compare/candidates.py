@@ -82,7 +82,10 @@ def same_runs(a: Bools, b: Bools) -> bool:
 
 
 def by_time(runs: Table, strata: Ints, asked: Iterable[str]) -> Iterator[Candidate]:
-    """Values with which one of the times is longer, by more than a run's duration makes little of.
+    """Values with which a time is longer, by more than a run's duration makes little of.
+
+    Each of the times by itself, and all of them together: where everything takes longer and one of
+    the times has a heavy tail, neither the whole nor any one time may be sure of it.
 
     Only where it is longer for most of the runs: what befalls a few shows in the whole duration.
     The chance is that of the best of the times, taken twice: half a hypothesis for each value.
@@ -92,25 +95,28 @@ def by_time(runs: Table, strata: Ints, asked: Iterable[str]) -> Iterator[Candida
     here, within = runs.chosen(runs.ended), strata[known]
     usual = effects.MATTERS * float(np.median(here.seconds)) if len(here) else 0.0
     times = {time: spent for time, spent in here.times.items() if spent.any()}
-    for time, spent in times.items():
-        ended = np.ones(len(spent), dtype=bool)
-        ranks = scores.scored(scores.slowness(spent, ended, within), within)
+    ended = np.ones(len(here), dtype=bool)
+    slow = {time: scores.slowness(spent, ended, within) for time, spent in times.items()}
+    tried: list[tuple[str | None, Floats, Floats]] = [(t, times[t], slow[t]) for t in times]
+    if len(times) > 1:
+        tried.append((None, here.seconds, np.sum([*slow.values()], axis=0)))
+    for time, spent, slowness in tried:
+        ranks = scores.scored(slowness, within)
         most = float(ranks.scores.max())
         for name, column in columns(here, asked):
             tested = scores.words(ranks, column)
             for code in np.flatnonzero(tested.enough & (tested.z > 3)).tolist():
                 mask = runs.holds(name, column.words[code])
                 inside = mask[known]
-                variance = float((ranks.scores[inside].sum() / tested.z[code]) ** 2)
-                log_p = chances.log_sum_tail(
-                    float(ranks.scores[inside].sum()), variance, most
-                ) + float(np.log(2 * len(times)))
+                z, total = float(tested.z[code]), float(ranks.scores[inside].sum())
+                log_p = chances.log_sum_tail(total, (total / z) ** 2, most)
+                log_p += float(np.log(2 * len(tried)))
                 effect = np.median((spent - centres(spent, within, ~inside))[inside])
-                if effect >= usual:
-                    z = float(tested.z[code])
+                which = time or effects.moved(runs, mask, ~mask, strata)
+                if effect >= usual and which is not None:
                     word, lacking = column.words[code], untold(runs, runs.held(name))
                     yield Candidate(
-                        "attribute", name, word, mask, log_p, z, time=time, untold=lacking
+                        "attribute", name, word, mask, log_p, z, time=which, untold=lacking
                     )
 
 
