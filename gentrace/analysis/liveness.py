@@ -155,5 +155,5 @@ def _at(text: Any) -> float:
     """An ISO-8601 time as Unix time, 0 where there is none."""
     try:
         return datetime.fromisoformat(str(text)).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError, OSError):  # the latter of years that no clock has
         return 0.0

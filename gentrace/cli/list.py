@@ -104,7 +104,7 @@ def command(
         hint = f"gentrace: {SWITCH_ON.format(where=opened.description)}"
         print(hint, file=sys.stderr if as_json else sys.stdout)
     if not found.runs and not as_json and not opened.is_empty():
-        print(f"no generation in {opened.description} fulfils this", file=sys.stderr)
+        output.say(f"no generation in {opened.description} fulfils this")
     for note in found.notes:
         output.say(note)
     say_notes(opened)

@@ -77,9 +77,9 @@ def any_value(value: Any) -> Any:
             case "boolValue" | "bool_value":
                 return item if isinstance(item, bool) else str(item).lower() == "true"
             case "intValue" | "int_value":
-                return int(item)
+                return integer(item)
             case "doubleValue" | "double_value":
-                return float(item)
+                return real(item)
             case "arrayValue" | "array_value":
                 return [any_value(entry) for entry in _list(_object(item), "values")]
             case "kvlistValue" | "kvlist_value":
@@ -140,13 +140,37 @@ def text(value: Any) -> str:
     return told if told.isascii() else told.encode("utf-8", "replace").decode()
 
 
+def integer(value: Any) -> int:
+    """A number, or one in text, as an integer.
+
+    Raises:
+        ValueError or TypeError: it is none, or endless.
+    """
+    try:
+        return int(value)
+    except OverflowError:
+        raise ValueError("an endless number") from None
+
+
+def real(value: Any) -> float:
+    """A number, or one in text, as a float.
+
+    Raises:
+        ValueError or TypeError: it is none, or larger than any float.
+    """
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError("a number larger than any float") from None
+
+
 def time_ns(value: Any) -> int:
     """Unix nanoseconds; absent is 0.
 
     Raises:
         ValueError or TypeError: it is no such time.
     """
-    at_ns = int(value or 0)
+    at_ns = integer(value or 0)
     if not 0 <= at_ns < 2**63:
         raise ValueError(f"not a time: {value!r}")
     return at_ns
@@ -204,7 +228,7 @@ def _enum(value: Any, prefix: str, numbers: tuple[str, ...]) -> str:
         name = value.upper().removeprefix(prefix)
         return name if name in numbers else numbers[0]
     try:
-        return numbers[int(value or 0)]
+        return numbers[integer(value or 0)]
     except (IndexError, ValueError, TypeError):
         return numbers[0]
 

@@ -5,6 +5,7 @@ What the tables mean is for :mod:`gentrace.core.profile`; here is only how one i
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
@@ -121,7 +122,8 @@ class Reader:
             raise self.error(where, "a table was expected")
         table: dict[str, float] = {}
         for key, number in value.items():  # pyright: ignore[reportUnknownVariableType]
-            if isinstance(number, int | float) and not isinstance(number, bool) and number >= 0:
+            told = isinstance(number, int | float) and not isinstance(number, bool)
+            if told and 0 <= number <= sys.float_info.max:
                 table[str(key)] = float(number)  # pyright: ignore[reportUnknownArgumentType]
             else:
                 self.fault(f"{where}.{key}", f"seconds were expected, found {_shown(number)}")

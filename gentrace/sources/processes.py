@@ -131,9 +131,11 @@ def _alive(record: Mapping[str, Any]) -> bool:
             return False
         except OSError:
             return True  # it runs as another user
+        except OverflowError:
+            return False  # no process has such a number
         return True
     try:
-        seen = datetime.fromisoformat(str(record.get("last_seen", "")))
-    except ValueError:
+        seen_s = datetime.fromisoformat(str(record.get("last_seen", ""))).timestamp()
+    except (ValueError, OverflowError, OSError):  # the latter of years that no clock has
         return False
-    return time.time() - seen.timestamp() < SILENT_AFTER_S
+    return time.time() - seen_s < SILENT_AFTER_S

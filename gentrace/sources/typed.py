@@ -142,9 +142,9 @@ def plain(value: Value) -> Any:
     if value.string_value is not UNSET:
         return value.string_value
     if value.double_value is not UNSET:
-        return float(value.double_value)
+        return otlp.real(value.double_value)
     if value.int_value is not UNSET:
-        return int(value.int_value)
+        return otlp.integer(value.int_value)
     if value.bool_value is not UNSET:
         return value.bool_value
     if value.array_value is not UNSET:

@@ -127,7 +127,9 @@ def test_every_kind_of_value() -> None:
     [
         {"traceId": "xyz"}, {"traceId": "0" * 32}, {"spanId": None}, {"name": None},
         {"startTimeUnixNano": "soon"}, {"endTimeUnixNano": -1}, {"attributes": {"a": 1}},
-        {"startTimeUnixNano": str(2**70)},
+        {"startTimeUnixNano": str(2**70)}, {"endTimeUnixNano": float("inf")},
+        {"attributes": [{"key": "a", "value": {"doubleValue": 10**400}}]},
+        {"attributes": [{"key": "a", "value": {"intValue": float("inf")}}]},
     ],
 )  # fmt: skip
 def test_a_damaged_span_is_counted_and_the_others_kept(changes: dict[str, Any]) -> None:

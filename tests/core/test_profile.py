@@ -332,10 +332,10 @@ def test_final_words_that_no_list_names_mean_completed() -> None:
     assert statuses.outcome("completed") is None  # this host means something else by it
 
 
-@pytest.mark.parametrize("given", ["{ failed = true }", "{ failed = -1 }", '{ failed = "2" }'])
+@pytest.mark.parametrize("given", ["true", "-1", '"2"', "inf", "nan", "1" + "0" * 400])
 def test_settling_takes_seconds_only(given: str) -> None:
     with pytest.raises(ProfileError, match=r"statuses\.settle_s\.failed: seconds were expected"):
-        parse(f"{SMALL}[statuses]\nsettle_s = {given}", "t")
+        parse(f"{SMALL}[statuses]\nsettle_s = {{ failed = {given} }}", "t")
 
 
 @pytest.mark.parametrize(

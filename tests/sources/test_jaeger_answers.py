@@ -303,6 +303,20 @@ def test_what_jaeger_holds_back_is_said() -> None:
         assert not any("@jaeger@warnings" in span.attributes for span in trace.spans)
 
 
+@pytest.mark.parametrize("odd", [10**400, -1, float("inf"), "soon", None])
+def test_a_time_that_cannot_be_costs_its_span_in_api_v1(odd: object) -> None:
+    span = {"traceID": MADE.trace_id, "operationName": "x", "startTime": 5, "duration": 1,
+            "process": {"serviceName": "pixsim7-api"}}  # fmt: skip
+    spans = [{**span, "spanID": "1"}, {**span, "spanID": "2", "startTime": odd},
+             {**span, "spanID": "3", "logs": [{"timestamp": odd}]}]  # fmt: skip
+    v1 = json.dumps({"data": [{"traceID": MADE.trace_id, "spans": spans, "processes": {}}]})
+    answers = {"/api/services": Prepared('{"data":["pixsim7-api"]}'), "/api/traces": Prepared(v1)}
+    with jaeger(answers) as (source, _server):
+        (trace,) = source.trace(MADE.trace_id)
+        assert [span.span_id for span in trace.spans] == [f"{1:016x}"]
+        assert "2 damaged spans in Jaeger's answers" in source.notes[0]
+
+
 def test_a_span_that_cannot_be_understood_is_said() -> None:
     request = traces.request(*MADE.spans)
     request["resourceSpans"][3]["scopeSpans"][0]["spans"][0]["traceId"] = "?"

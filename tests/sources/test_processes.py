@@ -38,5 +38,14 @@ def test_a_process_that_was_killed_is_not_alive(tmp_path: Path) -> None:
     assert [p.alive for p in processes.read(tmp_path)] == [False, False]
 
 
+def test_a_number_or_a_time_that_cannot_be_is_no_sign_of_life(tmp_path: Path) -> None:
+    (tmp_path / "processes-a.jsonl").write_text(
+        line(instance="a", pid=2**70)
+        + line(instance="b", machine="another", last_seen="0001-01-01T00:00:00")
+        + line(instance="c", machine="another", last_seen="9999-12-31T23:59:59-23:59")
+    )
+    assert not any(p.alive and p.text("instance") != "c" for p in processes.read(tmp_path))
+
+
 def test_no_spool_no_processes(tmp_path: Path) -> None:
     assert processes.read(tmp_path / "none") == []

@@ -263,12 +263,12 @@ def right(answer: Any, truth: Truth) -> bool:
         return not found
     first = [(f["kind"], f["name"], f["value"]) for f in found[: len(truth)]]
     return len(first) == len(truth) and all(
-        any(told[:2] in _names(cause) and cause[2] in (None, told[2]) for told in first)
+        any(told[:2] in spellings(cause) and cause[2] in (None, told[2]) for told in first)
         for cause in truth
     )
 
 
-def _names(cause: tuple[str, str, str | None]) -> set[tuple[str, str]]:
+def spellings(cause: tuple[str, str, str | None]) -> set[tuple[str, str]]:
     """An error of one model at one provider may be told by either."""
     kind, name, _ = cause
     return {(kind, n) for n in ((names.MODEL, names.PROVIDER) if name == EITHER else (name,))}

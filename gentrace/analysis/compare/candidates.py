@@ -23,7 +23,10 @@ _WINDOW_PARTS = (2, 3, 5, 8, 12, 20, 30)
 class Candidate:
     """An attribute value, or a stretch of time; ``log_p`` is one-sided and not corrected.
 
-    ``time`` is set where it is that one of the times alone that told of an attribute value.
+    Attributes:
+        time: set where it is that one of the times alone that told of an attribute value.
+        untold: runs that go on and lack the attribute, as it stands on run spans alone: whether
+            they have the value is not known. None where there are none.
     """
 
     kind: str
@@ -34,6 +37,24 @@ class Candidate:
     z: float
     window: tuple[int, int] | None = None
     time: str | None = None
+    untold: Bools | None = None
+
+    @property
+    def parts(self) -> Ints:
+        """The runs apart by it: 1 has the value, 0 has it not, 2 does not tell."""
+        found = self.mask.astype(np.int64)
+        return found if self.untold is None else np.where(self.untold, 2, found)
+
+
+def untold(runs: Table, column: Column | Tags) -> Bools | None:
+    """The runs that go on and do not tell the attribute, if there are any."""
+    if isinstance(column, Tags):
+        told = np.zeros(len(runs), dtype=bool)
+        told[column.rows] = True
+    else:
+        told = column.codes >= 0
+    found = ~runs.ended & ~told
+    return found if found.any() else None
 
 
 def causes(runs: Table, kind_too: bool = False) -> list[str]:
@@ -61,7 +82,10 @@ def same_runs(a: Bools, b: Bools) -> bool:
 
 
 def by_time(runs: Table, strata: Ints, asked: Iterable[str]) -> Iterator[Candidate]:
-    """Values with which one of the times is longer, by more than a run's duration makes little of.
+    """Values with which a time is longer, by more than a run's duration makes little of.
+
+    Each of the times by itself, and all of them together: where everything takes longer and one of
+    the times has a heavy tail, neither the whole nor any one time may be sure of it.
 
     Only where it is longer for most of the runs: what befalls a few shows in the whole duration.
     The chance is that of the best of the times, taken twice: half a hypothesis for each value.
@@ -71,24 +95,28 @@ def by_time(runs: Table, strata: Ints, asked: Iterable[str]) -> Iterator[Candida
     here, within = runs.chosen(runs.ended), strata[known]
     usual = effects.MATTERS * float(np.median(here.seconds)) if len(here) else 0.0
     times = {time: spent for time, spent in here.times.items() if spent.any()}
-    for time, spent in times.items():
-        ended = np.ones(len(spent), dtype=bool)
-        ranks = scores.scored(scores.slowness(spent, ended, within), within)
+    ended = np.ones(len(here), dtype=bool)
+    slow = {time: scores.slowness(spent, ended, within) for time, spent in times.items()}
+    tried: list[tuple[str | None, Floats, Floats]] = [(t, times[t], slow[t]) for t in times]
+    if len(times) > 1:
+        tried.append((None, here.seconds, np.sum([*slow.values()], axis=0)))
+    for time, spent, slowness in tried:
+        ranks = scores.scored(slowness, within)
         most = float(ranks.scores.max())
         for name, column in columns(here, asked):
             tested = scores.words(ranks, column)
             for code in np.flatnonzero(tested.enough & (tested.z > 3)).tolist():
                 mask = runs.holds(name, column.words[code])
                 inside = mask[known]
-                variance = float((ranks.scores[inside].sum() / tested.z[code]) ** 2)
-                log_p = chances.log_sum_tail(
-                    float(ranks.scores[inside].sum()), variance, most
-                ) + float(np.log(2 * len(times)))
+                z, total = float(tested.z[code]), float(ranks.scores[inside].sum())
+                log_p = chances.log_sum_tail(total, (total / z) ** 2, most)
+                log_p += float(np.log(2 * len(tried)))
                 effect = np.median((spent - centres(spent, within, ~inside))[inside])
-                if effect >= usual:
-                    z = float(tested.z[code])
+                which = time or effects.moved(runs, mask, ~mask, strata)
+                if effect >= usual and which is not None:
+                    word, lacking = column.words[code], untold(runs, runs.held(name))
                     yield Candidate(
-                        "attribute", name, column.words[code], mask, log_p, z, time=time
+                        "attribute", name, word, mask, log_p, z, time=which, untold=lacking
                     )
 
 
@@ -130,6 +158,10 @@ def window(
         if scores.groups(slow, [mask]).z[0] < 3:
             continue
         if not drift.stands_out(runs, time, mask, ~mask, strata):
+            continue
+        inside, outside = mask & runs.ended, ~mask & runs.ended
+        # Whatever else is longer then, the time itself has to be by more than nothing
+        if not effects.matters(effects.longer_s(spent, inside, outside, strata), runs, ~mask):
             continue
         starts = (int(runs.start_ns[known[low]]), int(runs.start_ns[known[high - 1]]))
         best = Candidate("time", time, None, mask, chance, z, starts)

@@ -31,6 +31,10 @@ _WAITS = frozenset({str(State.QUEUE), *map(str, WAITS)})
 """Only some runs may have them: their middle is a mean without its ends, else it is the median."""
 _UPPER_FIFTH = 0.84
 """Of what scatters by chance, in standard deviations above the middle."""
+_NEAR = 2 * LEAST
+"""Runs on either side of an edge, at least: who deploys changes what comes after at once."""
+_AT_EDGE = 1 / 3
+"""Of the whole rise, what has to be there right beyond an edge; else it rose before, or after."""
 _KEPT = 0.8
 """Of a block's runs, without the tenth at either end."""
 _TOGETHER = 1.0
@@ -47,6 +51,53 @@ def is_stretch(mask: Bools) -> bool:
     return float(mask[low : high + 1].mean()) >= _DENSE
 
 
+def drifts(runs: Table, mask: Bools, strata: Ints, time: str | None = None) -> bool:
+    """Whether an attribute value is one for a while, and what is longer then drifts as it is.
+
+    Where what is longer rises and falls as much at other times, or has risen before the value came
+    and falls only after it went, the value happened to be there.
+
+    Args:
+        time: which of the times is longer; None finds out.
+    """
+    if not is_stretch(mask):
+        return False
+    time = time or effects.moved(runs, mask, ~mask, strata)
+    if time is None:
+        return False
+    return not (stands_out(runs, time, mask, ~mask, strata) and _begins(runs, time, mask, strata))
+
+
+def _begins(runs: Table, time: str, mask: Bools, strata: Ints) -> bool:
+    """Whether that time changes at an edge of the stretch, and not all along or somewhere else."""
+    rows = np.flatnonzero(mask)
+    low, high = (int(rows[int(share * (len(rows) - 1))]) for share in (0.05, 0.95))
+    spent = _beside(runs, time, ~mask & runs.ended, strata)
+    middle = effects.trimmed if time in _WAITS else np.median
+    inside, outside = mask & runs.ended, ~mask & runs.ended
+    if not inside.any() or not outside.any():
+        return True
+    size = max(_NEAR, len(runs) // _BLOCKS)
+    places = np.arange(len(runs))
+    rise = float(middle(spent[inside]) - middle(spent[outside]))
+    steps: list[float] = []
+    for before in (True, False):
+        beyond = outside & (places < low if before else places > high)
+        theirs, ours = np.flatnonzero(beyond), np.flatnonzero(inside)
+        if len(theirs) < LEAST:
+            continue
+        near = (ours[:size], theirs[-size:]) if before else (ours[-size:], theirs[:size])
+        steps.append(float(middle(spent[near[0]]) - middle(spent[near[1]])))
+    return not steps or max(step * np.sign(rise) for step in steps) >= _AT_EDGE * abs(rise)
+
+
+def _beside(runs: Table, time: str, outside: Bools, strata: Ints) -> Floats:
+    """Logarithms of that time and a part of a usual run, beside the middle of its stratum."""
+    usual_s = float(np.median(runs.seconds[outside])) if outside.any() else 0.0
+    spent = np.log(runs.times[time] + max(_BESIDE * usual_s, 1e-3))
+    return spent - centres(spent, strata, outside)
+
+
 def stands_out(
     runs: Table, time: str, inside: Bools, outside: Bools, strata: Ints, sought: bool = True
 ) -> bool:
@@ -59,12 +110,10 @@ def stands_out(
         sought: the stretch was chosen among many for being slow. Then its own scatter counts as
             variation even where it looks like chance; of halves that were fixed, it does not.
     """
-    usual_s = float(np.median(runs.seconds[outside])) if outside.any() else 0.0
     inside, outside = inside & runs.ended, outside & runs.ended
     if not inside.any() or not outside.any():
         return True
-    spent = np.log(runs.times[time] + max(_BESIDE * usual_s, 1e-3))
-    spent = spent - centres(spent, strata, outside)
+    spent = _beside(runs, time, outside, strata)
     middle = effects.trimmed if time in _WAITS else np.median
     usual, spread = _levels(spent[outside], middle, sought)
     level = float(middle(spent[inside]))

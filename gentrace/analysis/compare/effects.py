@@ -71,13 +71,20 @@ def moved(runs: Table, inside: Bools, outside: Bools, strata: Ints) -> str | Non
         tested = scores.groups(scores.scored(there, strata[known]), [inside[known]])
         if tested.inside[0] == 0 or chances.two_sided(float(tested.z[0])) * len(runs.times) > 0.05:
             continue
-        beside = spent - centres(spent, strata, outside & known)
-        a, b = beside[inside & known], beside[outside & known]
-        # A wait that only some runs have moves no median; a mean without its tail it does.
-        moved_s = max((float(np.median(a) - np.median(b)), trimmed(a) - trimmed(b)), key=abs)
+        moved_s = longer_s(spent, inside & known, outside & known, strata)
         if abs(moved_s) > abs(best):
             best, found = moved_s, name
     return found
+
+
+def longer_s(spent: Floats, inside: Bools, outside: Bools, strata: Ints) -> float:
+    """By how much one of the times is longer in the one group.
+
+    A wait that only some runs have moves no median; a mean without its tail it does.
+    """
+    beside = spent - centres(spent, strata, outside)
+    a, b = beside[inside], beside[outside]
+    return max((float(np.median(a) - np.median(b)), trimmed(a) - trimmed(b)), key=abs)
 
 
 def matters(effect: float, runs: Table, outside: Bools) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gentrace.analysis.compare import candidates, chances, effects, scores
+from gentrace.analysis.compare import candidates, chances, drift, effects, scores
 from gentrace.analysis.compare.model import Finding
 from gentrace.analysis.compare.scores import ALPHA, LEAST, holm
 from gentrace.analysis.compare.strata import beside, centres, combined, kinds
@@ -22,7 +22,7 @@ def mixes(
     b: Bools,
     tested: int,
     before: int = 0,
-    known: Sequence[Bools] = (),
+    known: Sequence[Bools | Ints] = (),
 ) -> list[Finding]:
     """One finding for each attribute whose shares changed by themselves, the weightiest first.
 
@@ -46,8 +46,11 @@ def mixes(
             if holm(float(np.exp(log_p)), tested, before + len(found)) > ALPHA:
                 continue
             weight = abs(_weight(here, name, column, in_a))
-            if weight >= _MATTERS and (best is None or weight > best[0] * 1.05):
-                best = (weight, name, log_p)
+            if weight < _MATTERS or (best is not None and weight <= best[0] * 1.05):
+                continue
+            if name not in KIND and _drifts(here, name, column, in_a):
+                continue
+            best = (weight, name, log_p)
         if best is None:
             break
         _, name, log_p = best
@@ -122,12 +125,25 @@ def _levels(codes: Ints, logs: Floats) -> Floats:
     return np.bincount(codes, logs) / np.maximum(counts, 1)
 
 
+def _drifts(here: Table, name: str, column: Column, in_a: Bools) -> bool:
+    """Whether a value came or went for good, and runs take longer then as they do now and then."""
+    mask = column.is_(_grown(column, in_a))
+    if not drift.is_stretch(mask):
+        return False
+    strata = kinds(here, beside(name))
+    return effects.moved(here, mask, ~mask, strata) is None or drift.drifts(here, mask, strata)
+
+
+def _grown(column: Column, in_a: Bools) -> str:
+    """The value whose share grew the most."""
+    change = _shares(column.codes + 1, in_a) - _shares(column.codes + 1, ~in_a)
+    return column.words[int(np.argmax(change[1:])) if len(change) > 1 else 0]
+
+
 def _finding(here: Table, name: str, in_a: Bools, p_adjusted: float) -> Finding:
     """Named by the value whose share grew the most."""
     column = here.column(name)
-    change = _shares(column.codes + 1, in_a) - _shares(column.codes + 1, ~in_a)
-    code = int(np.argmax(change[1:])) if len(change) > 1 else 0
-    return changed(here, name, column.words[code], in_a, ~in_a, p_adjusted)
+    return changed(here, name, _grown(column, in_a), in_a, ~in_a, p_adjusted)
 
 
 def changed(

@@ -16,7 +16,7 @@ import numpy as np
 from gentrace.analysis.compare import chances, scores
 from gentrace.analysis.compare.candidates import Candidate
 from gentrace.analysis.compare.strata import combined
-from gentrace.analysis.compare.table import Bools, Ints, Table
+from gentrace.analysis.compare.table import Ints, Table
 from gentrace.core import names
 
 _AT_ONCE, _MOST_PARTS = 24, 200
@@ -25,12 +25,12 @@ _CELLS = 4_000_000
 """Of processes times what they are compared within; there are fewer parts where it were more."""
 
 
-def slowest(runs: Table, strata: Ints, found: Sequence[Bools]) -> Candidate | None:
+def slowest(runs: Table, strata: Ints, found: Sequence[Ints]) -> Candidate | None:
     """The process that is slow the most clearly, if any is asked.
 
     Args:
         strata: kind, and the causes found so far.
-        found: the runs of those causes.
+        found: for each of those causes, which runs are apart by it.
     """
     column = runs.tags.get(names.PROCESSES)
     if column is None:

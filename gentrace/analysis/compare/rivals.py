@@ -52,7 +52,8 @@ class Rivals:
                 return True
             if self._left(stretch, each) > _LEFT:
                 continue
-            if candidates.same_runs(each.mask, stretch.mask):
+            told = stretch.mask if each.untold is None else stretch.mask & ~each.untold
+            if candidates.same_runs(each.mask, told):
                 return True
             if any(each is one for one in sure) and self._left(each, stretch) > _LEFT:
                 return True
@@ -62,7 +63,8 @@ class Rivals:
         """Which comes first: an attribute that accounts for a stretch of time is the cause of it.
 
         Where only the stretch accounts for the attribute, its runs happened to lie in it; so they
-        did where either accounts for the other, and the attribute has but a small part of it.
+        did where either accounts for the other, and the attribute has but a small part of it, or
+        leaves much of the stretch's own time that the stretch explains (a weekday, say).
         """
         if attribute is None or stretch is None:
             return attribute or stretch
@@ -72,6 +74,9 @@ class Rivals:
             return stretch
         if beside_stretch > _LEFT > beside_attribute:
             return attribute
+        own_attribute, own_stretch = self._of_own_time(attribute, stretch)
+        if own_stretch > _LEFT >= own_attribute:
+            return stretch
         shared = int((attribute.mask & stretch.mask).sum())
         if beside_attribute <= _LEFT and 2 * shared > stretch.mask.sum():
             return attribute
@@ -91,6 +96,24 @@ class Rivals:
                 return each
         return first
 
+    def of_its_time(self, first: Candidate, sure: Sequence[Candidate]) -> Candidate:
+        """The candidate that accounts for the first as to the time that is longer with it.
+
+        The whole duration is noisy: of two that go along with each other either may be ahead by
+        chance, where that time tells them apart.
+        """
+        strata = self.strata(first.name)
+        time = first.time or effects.moved(self.runs, first.mask, ~first.mask, strata)
+        if time is None:
+            return first
+        for each in sure:
+            if each is first or 2 * int((each.mask & first.mask).sum()) <= first.mask.sum():
+                continue
+            left_first, left_each = self._of_time(time, first, each)
+            if left_first < _NONE and left_each > _LEFT and not self.drifts(each):
+                return each
+        return first
+
     def stands(self, found: Candidate, before: Sequence[Candidate]) -> bool:
         """Whether an attribute of the kind makes a difference without the causes found before.
 
@@ -105,30 +128,39 @@ class Rivals:
 
     def drifts(self, found: Candidate) -> bool:
         """Whether its runs follow each other, and what is longer varies as much without them."""
-        if not self.ranked or not drift.is_stretch(found.mask):
-            return False
-        strata = self.strata(found.name)
-        time = found.time or effects.moved(self.runs, found.mask, ~found.mask, strata)
-        return time is not None and not drift.stands_out(
-            self.runs, time, found.mask, ~found.mask, strata
+        return self.ranked and drift.drifts(
+            self.runs, found.mask, self.strata(found.name), found.time
         )
 
     def _explains(self, attribute: Candidate, stretch: Candidate) -> bool:
         """Whether, as to the stretch's own time, the attribute says more than the stretch does."""
-        spent = self.runs.times.get(stretch.name)
-        if spent is None:
-            return False
+        left_attribute, left_stretch = self._of_own_time(attribute, stretch)
+        return left_stretch <= _LEFT and left_attribute > max(1.0, left_stretch)
+
+    def _of_own_time(self, attribute: Candidate, stretch: Candidate) -> tuple[float, float]:
+        """As to the stretch's own time: what is left of each where the other is accounted for."""
+        return self._of_time(stretch.name, attribute, stretch)
+
+    def _of_time(self, time: str, one: Candidate, other: Candidate) -> tuple[float, float]:
+        """The z that one of the times leaves to each where the other is accounted for."""
+        if time not in self.runs.times:
+            return 0.0, 0.0
+        ended = self.runs.ended
+        spent = self.runs.times[time][ended]
         left: list[float] = []
-        for asked, given in ((attribute, stretch), (stretch, attribute)):
-            strata = combined([self.strata(""), given.mask], len(self.runs))[self.runs.ended]
-            there = spent[self.runs.ended]
-            ranks = scores.slowness(there, np.ones(len(there), dtype=bool), strata)
-            tested = scores.groups(scores.scored(ranks, strata), [asked.mask[self.runs.ended]])
+        for asked, given in ((one, other), (other, one)):
+            strata = combined([self.strata(asked.name), given.parts], len(self.runs))[ended]
+            ranks = scores.slowness(spent, np.ones(len(spent), dtype=bool), strata)
+            tested = scores.groups(scores.scored(ranks, strata), [asked.mask[ended]])
             left.append(float(tested.z[0]))
-        return left[1] <= _LEFT and left[0] > max(1.0, left[1])
+        return left[0], left[1]
 
     def _left(self, asked: Candidate, given: Candidate) -> float:
-        """The z that is left of one candidate where the other is accounted for."""
-        strata = combined([self.strata(asked.name), given.mask], len(self.runs))
-        both = within(self.runs, self.hits, self.ranked, strata)
+        """The z that is left of one candidate where the other is accounted for.
+
+        Runs that do not tell of one of the two stand beside each other alone.
+        """
+        apart = [self.strata(asked.name), given.parts]
+        apart += [] if asked.untold is None else [asked.untold]
+        both = within(self.runs, self.hits, self.ranked, combined(apart, len(self.runs)))
         return float(max(scores.groups(each, [asked.mask]).z[0] for each in both if each))

@@ -19,7 +19,7 @@ LEAST = 8
 """Runs on a side under which nothing is said."""
 EXACT_UNDER, EXACT_RUNS = 20, 20_000
 """Where so few hits are expected, among no more runs, chances are counted, not approximated."""
-ALPHA = 0.02
+ALPHA = 0.01
 """A corrected p above it is no finding. Below the usual 5 %: a false cause costs somebody a day."""
 
 

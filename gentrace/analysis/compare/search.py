@@ -86,8 +86,8 @@ class Search:
     def _slow_processes(self) -> None:
         """Processes that are slow beside others at the same time, for the causes found before."""
         while len(self.found) < MOST:
-            masks = [each.candidate.mask for each in self.found]
-            best = self._significant(processes.slowest(self.runs, self.strata(), masks))
+            parts = [each.candidate.parts for each in self.found]
+            best = self._significant(processes.slowest(self.runs, self.strata(), parts))
             rivals = Rivals(self.runs, self.hits, self.ranked, self.strata)
             if best is None or rivals.drifts(best):
                 return
@@ -104,8 +104,8 @@ class Search:
         """Kind (but for an attribute of the kind itself), and the causes found so far."""
         key = (name if name in KIND else "", len(self.found))
         if key not in self._strata:
-            masks = [each.candidate.mask for each in self.found]
-            self._strata[key] = combined([kinds(self.runs, beside(name)), *masks], len(self.runs))
+            parts = [each.candidate.parts for each in self.found]
+            self._strata[key] = combined([kinds(self.runs, beside(name)), *parts], len(self.runs))
         return self._strata[key]
 
     def _count(self, asked: Sequence[str]) -> int:
@@ -134,8 +134,9 @@ class Search:
         sure = [each for each in ordered if self._significant(each)]
         sure = [each for each in sure if rivals.stands(each, before)]
         best = next((each for each in sure if not rivals.drifts(each)), None)
-        if best is not None and not self.ranked:
-            best = rivals.explaining(best, sure)
+        if best is not None:
+            account = rivals.of_its_time if self.ranked else rivals.explaining
+            best = account(best, sure)
         if stretch is not None and not rivals.accounted(stretch, ordered, sure):
             best = rivals.either(best, stretch)
         if best is None and times is not None and self.ranked:
@@ -165,6 +166,7 @@ class Search:
             hits, ranks = self._scored(name)
             by_hits = scores.words(hits, column)
             by_rank = scores.words(ranks, column) if ranks is not None else by_hits
+            untold = candidates.untold(self.runs, column)
             for code in np.flatnonzero(by_hits.enough).tolist():
                 if (name, column.words[code]) in taken:
                     continue
@@ -173,7 +175,9 @@ class Search:
                     continue
                 mask = _mask(column, int(code), len(self.runs))
                 log_p = self._log_p(mask, strata, float(by_hits.z[code]), float(by_rank.z[code]))
-                yield Candidate("attribute", name, column.words[code], mask, log_p, z)
+                yield Candidate(
+                    "attribute", name, column.words[code], mask, log_p, z, untold=untold
+                )
 
     def _log_p(self, mask: Bools, strata: Ints, z_hits: float, z_rank: float) -> float:
         """By hits exactly where there are few, else by the normal approximation."""

@@ -47,7 +47,7 @@ def shift(
     a: Bools,
     b: Bools,
     tested: int,
-    known: Sequence[Bools] = (),
+    known: Sequence[Bools | Ints] = (),
     only_slower: bool = False,
     separators: Sequence[Separator] = (),
     named: bool = False,
@@ -99,7 +99,7 @@ def _switch(
     tested: int,
     switched: Sequence[Separator],
     separators: Sequence[Separator],
-    known: Sequence[Bools],
+    known: Sequence[Bools | Ints],
 ) -> list[Finding]:
     """A mix that changed wholly: as a finding where that made a difference to durations."""
     strata = combined([separate.strata(runs, separators), *known], len(runs))
@@ -165,8 +165,20 @@ def _mover(runs: Table, a: Bools, b: Bools, strata: Ints, only_slower: bool) -> 
             if best is None or abs(z) > abs(best.z):
                 mask = np.zeros(len(runs), dtype=bool)
                 mask[rows] = here.holds(name, column.words[code])
+                if only_slower and _is_when(runs, mask, b, strata):
+                    continue
                 best = _Mover(name, column.words[code], mask, z)
     return best
+
+
+def _is_when(runs: Table, mask: Bools, older: Bools, strata: Ints) -> bool:
+    """Whether a value tells of halves of the window no more than when its runs were.
+
+    One that was there for a while and in the older half already has not become slower by itself.
+    """
+    if (mask & older).sum() >= LEAST and drift.is_stretch(mask):
+        return True
+    return drift.drifts(runs, mask, strata)
 
 
 def _of_mover(

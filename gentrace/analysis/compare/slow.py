@@ -47,7 +47,7 @@ def slow(runs: Table) -> GroupComparison:
         all_runs = summary.counted(len(runs), "run")
         short.append(f"newer and older half: {all_runs}; {LEAST} a side are needed")
     else:
-        known = [each.candidate.mask for each in search.found]
+        known = [each.candidate.parts for each in search.found]
         named = {each.name for each in findings}
         total = tested or outside
         apart = separate.separators(runs, newer, ~newer)
@@ -87,7 +87,7 @@ def _notes(runs: Table, limits: Limits, mask: Bools) -> list[str]:
 def finding(runs: Table, hits: Bools, found: Found) -> Finding:
     """In seconds where the median moved, else in how often its runs are slow."""
     candidate, within = found.candidate, found.strata
-    inside, outside = effects.comparable(candidate.mask, ~candidate.mask, within)
+    inside, outside = effects.comparable(candidate.mask, candidate.parts == 0, within)
     effect, interval, at_least = durations.difference(runs, inside, outside, within)
     unit = "s"
     clear = effects.matters(effect, runs, outside) and interval[0] > 0

@@ -59,6 +59,10 @@ class Table:
         found = self.columns.get(name)
         return found if found else Column(np.full(len(self), -1, dtype=np.int64), ())
 
+    def held(self, name: str) -> Column | Tags:
+        """That attribute, whether a run has one word of it or many."""
+        return self.tags.get(name) or self.column(name)
+
     def holds(self, name: str, value: str) -> Bools:
         """Which runs have the attribute with that value, or are the run of that number."""
         if name == names.GENERATION_RUN:

@@ -103,7 +103,7 @@ def number(value: Buffer) -> float:
     One odd attribute costs no run.
     """
     try:
-        found = float(typed.value(value))
+        found = otlp.real(typed.value(value))
     except (ValueError, TypeError, RecursionError):
         return 0.0
     return found if 0 <= found <= LONGEST_S else 0.0

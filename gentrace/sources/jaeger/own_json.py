@@ -6,6 +6,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
+from gentrace.core import otlp
 from gentrace.core.spans import KINDS, Event, Link, Span
 from gentrace.sources.jaeger.bodies import as_list, as_object
 from gentrace.sources.jaeger.decoded import Decoded
@@ -31,7 +32,7 @@ def of_v1(trace: Mapping[str, Any]) -> Decoded:
     for raw in trace["spans"]:
         try:
             span = _span(raw, as_object(raw.get("process") or processes[raw["processID"]]))
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             found.damaged += 1
             continue
         found.take(span, raw.get("warnings"))
@@ -43,7 +44,7 @@ def _span(raw: Mapping[str, Any], process: Mapping[str, Any]) -> Span:
     trace_id = _id(raw["traceID"], 32)
     parent_id, links = _references(raw, trace_id)
     resource = {"service.name": str(process["serviceName"]), **_tags(process.get("tags"))}
-    start_ns = int(raw["startTime"]) * 1_000
+    start_ns = _ns(raw["startTime"])
     status = str(tags.pop("otel.status_code", "UNSET")).upper()
     if tags.get("error") is True:
         del tags["error"]
@@ -59,7 +60,7 @@ def _span(raw: Mapping[str, Any], process: Mapping[str, Any]) -> Span:
         name=str(raw["operationName"]),
         kind=kind if kind in KINDS else KINDS[0],
         start_ns=start_ns,
-        end_ns=start_ns + int(raw["duration"]) * 1_000,
+        end_ns=otlp.time_ns(start_ns + _ns(raw["duration"])),
         status=status if status in ("OK", "ERROR") else "UNSET",
         status_message=str(tags.pop("otel.status_description", "")),
         attributes=tags,
@@ -88,7 +89,7 @@ def _references(raw: Mapping[str, Any], trace_id: str) -> tuple[str, tuple[Link,
 
 def _event(log: Mapping[str, Any]) -> Event:
     fields = _tags(log.get("fields"))
-    return Event(str(fields.pop("event", "")), int(log["timestamp"]) * 1_000, fields)
+    return Event(str(fields.pop("event", "")), _ns(log["timestamp"]), fields)
 
 
 def _tags(pairs: Any) -> dict[str, Any]:
@@ -99,9 +100,9 @@ def _tag(pair: Mapping[str, Any]) -> tuple[str, Any]:
     value = pair["value"]
     match pair.get("type"):
         case "int64":
-            value = int(value)
+            value = otlp.integer(value)
         case "float64":
-            value = float(value)
+            value = otlp.real(value)
         case "bool":
             value = value if isinstance(value, bool) else str(value).lower() == "true"
         case "binary":
@@ -109,6 +110,10 @@ def _tag(pair: Mapping[str, Any]) -> tuple[str, Any]:
         case _:
             value = str(value)
     return str(pair["key"]), value
+
+
+def _ns(microseconds: Any) -> int:
+    return otlp.time_ns(otlp.integer(microseconds) * 1_000)
 
 
 def _id(text: Any, digits: int) -> str:
