@@ -1,0 +1,53 @@
+"""A tool that is not heard ends the bench: its numbers would be of a tool that does nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from bench.cost import driving, variants
+from bench.cost.driving import Driven, NothingArrived
+from bench.cost.variants import Way
+from bench.hosts import Variant
+from bench.receivers.arrived import Arrived
+
+
+class _Host:
+    """As much of a host as is asked here."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.variant = folder, Variant("x")
+
+
+@pytest.fixture(autouse=True)
+def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driving, "ARRIVE_S", 0)
+
+
+def _driven(way: Way, folder: Path, *processes: str) -> Driven:
+    received = folder / "received.jsonl"
+    spans = [Arrived(1, "a", process, "POST") for process in processes]
+    received.write_text("".join(json.dumps(span) + "\n" for span in spans))
+    received.with_suffix(".log").write_text("/v0.5/traces: no traces\n")
+    return Driven(way, cast("Any", _Host(folder)), cast("Any", None), received)
+
+
+def test_a_tool_that_sends_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(NothingArrived, match=r"ddtrace: no span of the api and the worker arrived"):
+        driving.hear(_driven(variants.DDTRACE, tmp_path))
+
+
+def test_so_is_one_that_is_heard_of_one_process_only(tmp_path: Path) -> None:
+    with pytest.raises(NothingArrived, match=r"no span of the worker arrived; .* no traces"):
+        driving.hear(_driven(variants.SENTRY, tmp_path, "api", "api"))
+
+
+def test_a_tool_that_is_heard_is_measured(tmp_path: Path) -> None:
+    driving.hear(_driven(variants.GENTRACE, tmp_path, "pixsim7-worker", "pixsim7-api"))
+
+
+def test_without_a_tool_nothing_is_waited_for(tmp_path: Path) -> None:
+    driving.hear(_driven(variants.NONE, tmp_path))
