@@ -40,7 +40,7 @@ check: $(FOR_WORK) ## ruff, pyright, import-linter
 	$(BIN)/lint-imports
 
 bench: $(FOR_WORK) ## what gentrace costs, beside other tools (docs/cost.md): an hour; ARGS=--quick: minutes
-	$(BIN)/python -m bench.cost $(ARGS)
+	@$(BIN)/python -m bench.cost $(ARGS)
 
 services: ## Redis, PostgreSQL, Jaeger, the Collector, Chromium for the tests: installs what is missing
 	@$(PYTHON) -m tools.services install

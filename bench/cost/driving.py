@@ -20,7 +20,7 @@ from redis import Redis
 from bench import hosts
 from bench.cost import counting
 from bench.cost.counting import Reading, Used
-from bench.cost.environments import Environment
+from bench.cost.environments import NONE, Environment
 from bench.cost.variants import API, WORKER, Way
 from bench.hosts import Host, Variant
 from bench.measuring import resident_mib
@@ -127,7 +127,7 @@ def hear(each: Driven) -> None:
 
     Errors: NothingArrived, with what the receiver did not understand.
     """
-    if not each.way.sends:
+    if each.way.tool is NONE:
         return
     end = time.monotonic() + ARRIVE_S
     while True:

@@ -8,7 +8,7 @@ from statistics import median
 from bench.cost.counting import Used
 from bench.cost.driving import Driven
 from bench.cost.environments import Environment
-from bench.cost.startup import IMPORT, PASS, StartUps
+from bench.cost.startup import CASES, IMPORT, PASS, StartUps
 from bench.cost.variants import NONE, OTEL, Way
 from bench.measuring import Sample, ratios, table
 
@@ -73,15 +73,12 @@ def start(seen: Sequence[StartUps]) -> str:
     rows: list[list[str]] = []
     for each in seen:
         row = [each.way.name]
-        for code in (PASS, IMPORT):
-            off, on, none = each.ms[code, False], each.ms[code, True], base.ms[code, False]
-            row += [Sample(tuple(off)).shown(digits=1), Sample(tuple(on)).shown(digits=1)]
-            row.append(ratios(on, none).shown())
+        row += [Sample(tuple(each.ms[case])).shown(digits=1) for case in CASES]
+        row.append(ratios(each.ms[IMPORT, True], base.ms[IMPORT, False]).shown())
         rows.append(row)
-    head = ["tool"]
-    for what in ("python -c pass", "import the API"):
-        head += [f"{what}: off, ms", "on, ms", "on ÷ no tool"]
-    return table(head, rows)
+    named = [f"{code}, {'on' if on else 'off'}" for code, on in CASES]
+    head = [name.replace(IMPORT, "the API").replace(PASS, "nothing") for name in named]
+    return table(["CPU ms of a start", *head, "on ÷ no tool"], rows)
 
 
 def versions(host: dict[str, str], ways: Sequence[tuple[Way, Environment]]) -> str:

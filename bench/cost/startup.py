@@ -1,7 +1,7 @@
 """What a tool adds to the start of a Python process: one that is no host, and the host's API.
 
-CPU of the whole process, from exec to exit. Off is the tool's environment with the tool not
-switched on.
+CPU of the whole process, from exec to exit, of a script of one line. Off is the tool's environment
+with the tool not switched on.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What each hook, a span, the carrier, the run store and the spool cost: `python -m bench.micro`.
 
-    python -m bench.micro [--quick] [--rounds 15] [--count 300]
+    python -m bench.micro [--quick] [--rounds 10] [--count 300]
 
 With and without gentrace in turn, each time in a fresh process, with a Redis for the run store.
 Prints Markdown: medians of the rounds, in brackets the least and the greatest.
@@ -28,11 +28,12 @@ Found = dict[str, list[tuple[float, float]]]
 def main() -> None:
     """Prints the two tables."""
     parser = argparse.ArgumentParser(prog="bench.micro", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="three rounds")
+    parser.add_argument("--quick", action="store_true", help="two rounds of half as many")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--count", type=int, default=300, help="calls of each in a round")
     options = parser.parse_args()
-    rounds = options.rounds or (3 if options.quick else 15)
+    rounds = options.rounds or (2 if options.quick else 10)
+    count = options.count // 2 if options.quick else options.count
     seen: dict[str, Found] = {"bare": {}, "hooked": {}, "parts": {}}
     more: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="gentrace-bench-") as text, servers.redis() as redis:
@@ -52,7 +53,7 @@ def main() -> None:
                     ("parts", "parts", env),
                     ("parts", "parts", {**env, **otlp}),
                 ):
-                    for name, (mine, other, *rest) in _child(what, options.count, own).items():
+                    for name, (mine, other, *rest) in _child(what, count, own).items():
                         seen[into].setdefault(name, []).append((mine, other))
                         more[name] = "".join(rest)
     print(_calls(seen["bare"], seen["hooked"]))

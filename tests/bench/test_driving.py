@@ -45,6 +45,11 @@ def test_so_is_one_that_is_heard_of_one_process_only(tmp_path: Path) -> None:
         driving.hear(_driven(variants.SENTRY, tmp_path, "api", "api"))
 
 
+def test_an_empty_spool_is_an_error_too(tmp_path: Path) -> None:
+    with pytest.raises(NothingArrived, match="to the spool: no span"):
+        driving.hear(_driven(variants.SPOOL, tmp_path))
+
+
 def test_a_tool_that_is_heard_is_measured(tmp_path: Path) -> None:
     driving.hear(_driven(variants.GENTRACE, tmp_path, "pixsim7-worker", "pixsim7-api"))
 
