@@ -27,7 +27,8 @@ APP = "pixsim7.backend.main.main:app"
 WORKER = ("arq", "pixsim7.backend.main.workers.arq_worker.WorkerSettings")
 READY_S, DONE_S, STOP_S = 90, 180, 10
 ONE = {"generationType": "text_to_video", "style": {"pixverse": {"model": "v5"}}}
-OVER = "SELECT count(*) FROM generations WHERE lower(status) IN ('completed','failed','cancelled')"
+WITH_STATUS = "SELECT lower(status), count(*) FROM generations GROUP BY lower(status)"
+FINAL = ("completed", "failed", "cancelled")
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,13 @@ class Host:
 
     def over(self) -> int:
         """Generations with a final status, by the database: asking the API would cost CPU."""
+        by_status = self.by_status()
+        return sum(by_status.get(status, 0) for status in FINAL)
+
+    def by_status(self) -> dict[str, int]:
+        """How many generations have each status."""
         with self.database.connect() as connection:
-            return int(connection.execute(text(OVER)).scalar_one())
+            return {str(status): count for status, count in connection.execute(text(WITH_STATUS))}
 
 
 @contextmanager

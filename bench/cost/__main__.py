@@ -71,7 +71,8 @@ def _generations(ways: Ways, amount: Amount) -> list[str]:
         for number in range(1, amount.rounds + 1):
             driving.drive(driven, amount.generations)
             _say(f"round {number} of {amount.rounds}")
-        return [report.cpu(driven), report.beside(driven)]
+        told = [report.cpu(driven), report.beside(driven), report.not_completed(driven)]
+        return [part for part in told if part]
 
 
 def _start_ups(ways: Ways, amount: Amount) -> list[str]:

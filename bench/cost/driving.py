@@ -65,7 +65,7 @@ class Driven:
         """One round: asks, waits for the ends and for what is exported after them."""
         begin = self.read()
         self.host.generate(generations, GAP_S)
-        time.sleep(SETTLE_S)
+        settle([self])
         end = self.read()
         self.generations += generations
         self.stretches.append((begin.at_ns, end.at_ns))
@@ -98,15 +98,23 @@ def prepare(driven: Sequence[Driven], idle_s: float) -> None:
         each.host.wait()
         hear(each)
         each.payload = round(median(_payload(each) for _ in range(PAYLOADS)))
-    for each in driven:
-        each.host.wait()
-    time.sleep(SETTLE_S)
+    settle(driven)
     before = [each.read() for each in driven]
     time.sleep(idle_s)  # all at once, since nobody is driven
     for each, begin in zip(driven, before, strict=True):
         end = each.read()
         each.idle = counting.a_second(begin, end)
         each.idle_stretch = begin.at_ns, end.at_ns
+
+
+def settle(driven: Sequence[Driven]) -> None:
+    """Waits until all is over, and still is after what follows on it: a failure may be retried."""
+    while True:
+        for each in driven:
+            each.host.wait()
+        time.sleep(SETTLE_S)
+        if all(each.host.over() >= each.host.asked for each in driven):
+            return
 
 
 def drive(driven: Sequence[Driven], generations: int) -> None:

@@ -67,6 +67,17 @@ def beside(driven: Sequence[Driven]) -> str:
     return table(["tool", *a_generation, *idle, "MiB, API + worker"], rows)
 
 
+def not_completed(driven: Sequence[Driven]) -> str:
+    """Which hosts had generations that failed, which cost more or less than others; "" for none."""
+    told: list[str] = []
+    for each in driven:
+        by_status = each.host.by_status()
+        others = sum(by_status.values()) - by_status.get("completed", 0)
+        if others:
+            told.append(f"{each.way.name} {others}")
+    return f"Generations that did not complete: {', '.join(told)}." if told else ""
+
+
 def start(seen: Sequence[StartUps]) -> str:
     """CPU of a process's start, with the tool there and switched on."""
     base = next((each for each in seen if each.way is NONE), seen[0])

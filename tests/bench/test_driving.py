@@ -8,22 +8,32 @@ from typing import Any, cast
 
 import pytest
 
-from bench.cost import driving, variants
+from bench.cost import driving, report, variants
 from bench.cost.driving import Driven, NothingArrived
 from bench.cost.variants import Way
-from bench.hosts import Variant
+from bench.hosts import Host, Variant
 from bench.receivers.arrived import Arrived
 
 
 class _Host:
-    """As much of a host as is asked here."""
+    """As much of a host as is asked here; `statuses` are what its database says in turn."""
 
-    def __init__(self, folder: Path) -> None:
+    asked = 2
+
+    def __init__(self, folder: Path, *statuses: dict[str, int]) -> None:
         self.folder, self.variant = folder, Variant("x")
+        self._statuses = list(statuses)
+
+    def by_status(self) -> dict[str, int]:
+        return self._statuses.pop(0)
+
+    over = Host.over
+    wait = Host.wait
 
 
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driving, "SETTLE_S", 0)
     monkeypatch.setattr(driving, "ARRIVE_S", 0)
 
 
@@ -56,3 +66,18 @@ def test_a_tool_that_is_heard_is_measured(tmp_path: Path) -> None:
 
 def test_without_a_tool_nothing_is_waited_for(tmp_path: Path) -> None:
     driving.hear(_driven(variants.NONE, tmp_path))
+
+
+def test_a_host_settles_only_when_no_failure_is_retried_any_more(tmp_path: Path) -> None:
+    """The first look finds all over; after the pause one runs again, and fails for good."""
+    failed, again = {"completed": 1, "failed": 1}, {"completed": 1, "processing": 1}
+    host = _Host(tmp_path, failed, again, failed, failed, failed)
+    each = Driven(variants.NONE, cast("Any", host), cast("Any", None), tmp_path / "none")
+    driving.settle([each])
+    assert report.not_completed([each]) == "Generations that did not complete: no tool 1."
+
+
+def test_nothing_is_said_where_all_completed(tmp_path: Path) -> None:
+    host = _Host(tmp_path, {"completed": 2})
+    each = Driven(variants.NONE, cast("Any", host), cast("Any", None), tmp_path / "none")
+    assert report.not_completed([each]) == ""
