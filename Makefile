@@ -11,7 +11,7 @@ FOR_WORK := $(VENV)/.filled-for-work
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-jaeger demo-second setup test check services clean
+.PHONY: help demo demo-jaeger demo-second setup test check bench services clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ check: $(FOR_WORK) ## ruff, pyright, import-linter
 	$(BIN)/ruff check
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+bench: $(FOR_WORK) ## what gentrace costs, beside other tools (docs/cost.md): an hour; ARGS=--quick: minutes
+	@$(BIN)/python -m bench.cost $(ARGS)
 
 services: ## Redis, PostgreSQL, Jaeger, the Collector, Chromium for the tests: installs what is missing
 	@$(PYTHON) -m tools.services install

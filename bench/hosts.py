@@ -7,50 +7,50 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import certifi
 from sqlalchemy import Engine, create_engine, text
 
-from bench.measuring import cpu_s
-from tests.support.otlp_receiver import read_spans
 from tools.servers import HOST, RedisServer, free_ports
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL_HOST = ROOT / "examples" / "small_host"
 APP = "pixsim7.backend.main.main:app"
 WORKER = ("arq", "pixsim7.backend.main.workers.arq_worker.WorkerSettings")
-READY_S, DONE_S, STOP_S = 40, 60, 10
-MARK = "bench.variant"
+READY_S, DONE_S, STOP_S = 90, 180, 10
 ONE = {"generationType": "text_to_video", "style": {"pixverse": {"model": "v5"}}}
-OVER = "SELECT count(*) FROM generations WHERE lower(status) IN ('completed','failed','cancelled')"
+WITH_STATUS = "SELECT lower(status), count(*) FROM generations GROUP BY lower(status)"
+FINAL = ("completed", "failed", "cancelled")
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to run the host: what stands before its commands, and in its environment."""
+    """One way to run the host's two programs.
+
+    Attributes:
+        env: what is set in the environment of each.
+        prefix: what stands before the command of each.
+        scripts: the folder of `uvicorn` and of the worker's command; this environment's.
+        named: the environment variable that gets a program's name, `api` or `worker`.
+    """
 
     name: str
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     prefix: tuple[str, ...] = ()
-    exports: bool = False
+    scripts: Path = Path(sys.executable).parent
+    named: str = ""
 
-
-@dataclass(frozen=True)
-class Count:
-    """Spans and traces that began in some stretch of time."""
-
-    spans: int = 0
-    traces: int = 0
-    joined: int = 0
-    """Traces with spans of both the API and the worker."""
+    def program(self, name: str) -> dict[str, str]:
+        """The environment of one of them."""
+        return {**self.env, **({self.named: name} if self.named else {})}
 
 
 @dataclass
@@ -65,54 +65,51 @@ class Host:
     database: Engine
     asked: int = 0
 
-    def cpu_s(self) -> float:
-        """What API and worker have used since they started."""
-        return cpu_s(self.api.pid) + cpu_s(self.worker.pid)
+    @property
+    def pids(self) -> tuple[int, int]:
+        return self.api.pid, self.worker.pid
+
+    def ask(self) -> None:
+        """Asks for one more generation."""
+        self.asked += 1
+        config = {**ONE, "prompt": f"a lighthouse in the rain, number {self.asked}"}
+        post(f"{self.url}/api/v1/generations", {"provider_id": "pixverse", "config": config})
 
     def generate(self, count: int, gap_s: float) -> None:
         """Asks for that many generations, one every `gap_s`, and waits until all are over."""
         for _ in range(count):
-            self.asked += 1
-            config = {**ONE, "prompt": f"a lighthouse in the rain, number {self.asked}"}
-            post(f"{self.url}/api/v1/generations", {"provider_id": "pixverse", "config": config})
+            self.ask()
             time.sleep(gap_s)
+        self.wait()
+
+    def wait(self) -> None:
+        """Until everything that was asked for is over."""
         _until(lambda: self.over() >= self.asked, DONE_S, f"{self.variant.name}: generations")
 
     def over(self) -> int:
         """Generations with a final status, by the database: asking the API would cost CPU."""
+        by_status = self.by_status()
+        return sum(by_status.get(status, 0) for status in FINAL)
+
+    def by_status(self) -> dict[str, int]:
+        """How many generations have each status."""
         with self.database.connect() as connection:
-            return int(connection.execute(text(OVER)).scalar_one())
-
-    def spans(self, received: Path) -> Iterator[tuple[int, str, str]]:
-        """Start (ns), trace id and service of each span that this variant has written."""
-        if self.variant.exports:
-            for span in read_spans(received):
-                if span["resource"].get(MARK) == self.variant.name:
-                    service = str(span["resource"].get("service.name"))
-                    yield span["start_ns"], span["trace_id"], service
-            return
-        for segment in sorted((self.folder / "spool").glob("*.jsonl")):
-            for line in segment.read_text(encoding="utf-8").splitlines():
-                yield from _spans_of(json.loads(line))
-
-    def count(self, received: Path, stretches: list[tuple[int, int]]) -> Count:
-        """What began in those stretches (ns since 1970)."""
-        spans, services = 0, dict[str, set[str]]()
-        for start, trace, service in self.spans(received):
-            if any(begin <= start < end for begin, end in stretches):
-                spans += 1
-                services.setdefault(trace, set()).add(service)
-        return Count(spans, len(services), sum(len(each) > 1 for each in services.values()))
+            return {str(status): count for status, count in connection.execute(text(WITH_STATUS))}
 
 
-def _spans_of(line: dict[str, Any]) -> Iterator[tuple[int, str, str]]:
-    """Of one line of the spool; a process's record has none."""
-    for of_resource in line.get("resourceSpans", []):
-        named = {a["key"]: a["value"] for a in of_resource["resource"]["attributes"]}
-        service = str(named["service.name"].get("stringValue"))
-        for of_scope in of_resource["scopeSpans"]:
-            for span in of_scope["spans"]:
-                yield int(span["startTimeUnixNano"]), span["traceId"], service
+@contextmanager
+def kept_if_it_fails() -> Generator[Path]:
+    """A temporary folder that goes away again, unless something fails: then its logs tell why."""
+    folder = Path(tempfile.mkdtemp(prefix="gentrace-bench-"))
+    try:
+        yield folder
+    except Exception:
+        print(f"the programs' logs are in {folder}", file=sys.stderr, flush=True)
+        raise
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -127,13 +124,13 @@ def standin(folder: Path) -> Generator[str]:
 
 
 @contextmanager
-def receiver(folder: Path) -> Generator[tuple[str, Path]]:
-    """An OTLP receiver in a process of its own; yields its endpoint and what it writes."""
+def receiver(folder: Path, name: str = "received") -> Generator[tuple[str, Path]]:
+    """A receiver (bench/receivers) in a process of its own; yields its address and its file."""
     (port,) = free_ports(1)
-    out = folder / "received.jsonl"
-    program = [sys.executable, "-m", "tests.support.otlp_receiver", "--out", str(out)]
+    out = folder / f"{name}.jsonl"
+    program = [sys.executable, "-m", "bench.receivers", "--port", str(port), "--out", str(out)]
     url = f"http://{HOST}:{port}"
-    with process([*program, "--http-port", str(port)], folder / "receiver.log", environment()):
+    with process(program, folder / f"{name}.log", {**environment(), "PYTHONPATH": str(ROOT)}):
         _until(lambda: answers(url), READY_S, "the receiver")
         yield url, out
 
@@ -147,7 +144,7 @@ def host(
     provider: str,
     worker_command: Sequence[str] = WORKER,
 ) -> Generator[Host]:
-    """API and worker of one variant, ready.
+    """API and worker of one variant; the API is ready.
 
     `database` is SQLAlchemy's URL without a driver, the worker's command a script of this
     environment and its arguments.
@@ -165,24 +162,21 @@ def host(
         "ACCOUNT_SLOTS": "100",  # so that no generation waits for an account
         "DISPATCH_STAGGER_MAX_SECONDS": "0",  # nor is held back at random
         "SSL_CERT_FILE": str(_one_authority(folder)),
-        "OTEL_BSP_SCHEDULE_DELAY": "1000",  # gentrace's default, for all
-        "OTEL_RESOURCE_ATTRIBUTES": f"{MARK}={variant.name}",
         "GENTRACE_SPOOL": str(folder / "spool"),
-        **variant.env,
     }
-    scripts = Path(sys.executable).parent
-    uvicorn = [str(scripts / "uvicorn"), APP, "--port", str(port), "--log-level", "warning"]
-    arq = [str(scripts / worker_command[0]), *worker_command[1:]]
-    named = "OTEL_SERVICE_NAME"
-    api_env = {**env, named: "api"} if variant.prefix else env
-    worker_env = {**env, named: "worker"} if variant.prefix else env
+    uvicorn = [str(variant.scripts / "uvicorn"), APP, "--port", str(port), "--log-level", "warning"]
+    arq = [str(variant.scripts / worker_command[0]), *worker_command[1:]]
     with ExitStack() as stack:
-        api = stack.enter_context(process([*variant.prefix, *uvicorn], folder / "api.log", api_env))
+
+        def start(name: str, command: list[str]) -> subprocess.Popen[bytes]:
+            own = {**env, **variant.program(name)}
+            log = folder / f"{name}.log"
+            return stack.enter_context(process([*variant.prefix, *command], log, own))
+
+        api = start("api", uvicorn)
         url = f"http://{HOST}:{port}"
         _until(lambda: answers(f"{url}/health"), READY_S, f"{variant.name}: the API")
-        worker = stack.enter_context(
-            process([*variant.prefix, *arq], folder / "worker.log", worker_env)
-        )
+        worker = start("worker", arq)
         engine = create_engine(database.replace("postgresql:", "postgresql+psycopg:", 1))
         stack.callback(engine.dispose)
         yield Host(variant, folder, api, worker, url, engine)
@@ -204,7 +198,7 @@ def _one_authority(folder: Path) -> Path:
 def environment() -> dict[str, str]:
     """Nothing of the caller's that could switch tracing on or change what is measured."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return {**kept, "PYTHONPATH": f"{SMALL_HOST}{os.pathsep}{ROOT}", "PYTHONHASHSEED": "0"}
+    return {**kept, "PYTHONPATH": str(SMALL_HOST), "PYTHONHASHSEED": "0"}
 
 
 @contextmanager
@@ -225,11 +219,6 @@ def process(
         except subprocess.TimeoutExpired:
             running.kill()
             running.wait()
-
-
-def auto_instrumentation() -> str | None:
-    """The `opentelemetry-instrument` of this environment, if it is installed."""
-    return shutil.which("opentelemetry-instrument", path=str(Path(sys.executable).parent))
 
 
 def post(url: str, body: Mapping[str, object]) -> None:

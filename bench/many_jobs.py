@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bench import hosts
 from bench.hosts import Host, Variant
-from bench.measuring import machine, table
+from bench.measuring import cpu_s, machine, resident_mib, table
 from tests.support.busy_worker import WORKER, Open, jobs
 from tools import servers
 
@@ -56,12 +56,15 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gentrace-bench-")))
         provider = stack.enter_context(hosts.standin(folder))
         endpoint, _ = stack.enter_context(hosts.receiver(folder))
-        quick = {"POLL_INTERVAL_S": "1"}
+        quick = {
+            "POLL_INTERVAL_S": "1",
+            "PYTHONPATH": f"{hosts.SMALL_HOST}{os.pathsep}{hosts.ROOT}",
+        }
         traced = {**quick, "GENTRACE": "1"}
         variants = [
             Variant("bare", quick),
             Variant(SPOOLS, traced),
-            Variant(SENDS, {**traced, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}, exports=True),
+            Variant(SENDS, {**traced, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}),
         ]
         for variant in variants:
             if options.variants and variant.name not in options.variants:
@@ -99,16 +102,11 @@ async def drive(host: Host, redis_url: str, at: Sequence[int], share: float) -> 
             done = target
             await asyncio.sleep(SETTLE_S)
             opened = await sender.open()
-            resident = _resident_mib(host.worker.pid)
-            cpu_s = hosts.cpu_s(host.worker.pid)
-            readings.append(Reading(done, resident, opened, cpu_s, time.monotonic() - begun))
+            resident = resident_mib(host.worker.pid)
+            used_s = cpu_s(host.worker.pid)
+            readings.append(Reading(done, resident, opened, used_s, time.monotonic() - begun))
             print(f"{host.variant.name}: {readings[-1]}", flush=True)
     return readings
-
-
-def _resident_mib(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _said(log: Path) -> str:

@@ -22,6 +22,12 @@ def cpu_s(pid: int) -> float:
     return time.clock_gettime_ns((~pid << 3) | _CPUCLOCK_SCHED) / 1e9
 
 
+def resident_mib(pid: int) -> float:
+    """Memory of a process that is in RAM now."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
 @dataclass(frozen=True)
 class Sample:
     """Repeated measurements of one thing."""

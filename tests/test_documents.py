@@ -21,6 +21,8 @@ PAGES = [
     "docs/profile.md",
     "docs/another-host.md",
     "docs/jaeger.md",
+    "docs/cost.md",
+    "bench/README.md",
 ]
 TOP = ("gentrace/", "docs/", "examples/", "tests/", "tools/", "bench/", ".ci/")
 

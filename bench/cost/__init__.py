@@ -1,0 +1,1 @@
+"""What each tool costs the small host: environments, ways to run it, counters, report."""
