@@ -7,7 +7,7 @@ import itertools
 import json
 import pickle
 import threading
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote_plus
@@ -29,6 +29,7 @@ from gentrace.core import names
 from gentrace.runtime import carrier, context
 from gentrace.runtime.baggage import MAX_BYTES
 from gentrace.runtime.context import Run
+from gentrace.runtime.hooks.arq_job import JobSpans
 from tests.runtime.conftest import Swallowed
 from tests.runtime.hooks.test_arq_worker import ENQUEUE, JOB, id_of, job, parent_of, queued, told
 from tests.support.host import SmallHost, attributes, until
@@ -103,18 +104,8 @@ async def test_a_job_without_a_carrier_runs_and_is_adopted(host: SmallHost) -> N
     assert attributes(span)[names.GENERATION_ID] == "1"
 
 
-@pytest.mark.parametrize("known", [False, True], ids=["nobody's", "known"])
-@pytest.mark.parametrize("when", ["before it starts", "meanwhile", "after its end"])
-async def test_whose_job_it_is_is_learnt_late(
-    host: SmallHost, monkeypatch: pytest.MonkeyPatch, when: str, known: bool
-) -> None:
-    """The store answers after the time that the host waits: with the run, or that there is none."""
-    await queue_one(host)
-    rewrite(host, **{carrier.KEY: ...})
-    if known:
-        parent = trace.SpanContext(0xAB, 0xCD, is_remote=True, trace_flags=trace.TraceFlags(1))
-        host.session.engine.store.save(Run("1", parent=parent, owned=True))
-        host.elsewhere()
+def held_back(host: SmallHost, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Awaitable[None]]:
+    """From now on the store answers no read, until what is returned has been awaited."""
     reads, may_answer = host.session.engine.store.runs, threading.Event()
     read = reads._read
 
@@ -128,6 +119,23 @@ async def test_whose_job_it_is_is_learnt_late(
         may_answer.set()
         await until(lambda: not reads.is_unsure("1"))
         await asyncio.sleep(0.01)  # what the loop was handed is done
+
+    return answer
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["nobody's", "known"])
+@pytest.mark.parametrize("when", ["before it starts", "meanwhile", "after its end"])
+async def test_whose_job_it_is_is_learnt_late(
+    host: SmallHost, monkeypatch: pytest.MonkeyPatch, when: str, known: bool
+) -> None:
+    """The store answers after the time that the host waits: with the run, or that there is none."""
+    await queue_one(host)
+    rewrite(host, **{carrier.KEY: ...})
+    if known:
+        parent = trace.SpanContext(0xAB, 0xCD, is_remote=True, trace_flags=trace.TraceFlags(1))
+        host.session.engine.store.save(Run("1", parent=parent, owned=True))
+        host.elsewhere()
+    answer = held_back(host, monkeypatch)
 
     async def begins(_ctx: dict[str, Any]) -> None:
         if when == "before it starts":
@@ -147,6 +155,25 @@ async def test_whose_job_it_is_is_learnt_late(
     span = host.one(JOB)
     assert attributes(span).get(names.INCOMPLETE) == (None if known else ("adopted",))
     assert (span.parent is None) == (not known)
+
+
+async def test_a_fault_of_ours_then_is_not_the_jobs(
+    host: SmallHost, monkeypatch: pytest.MonkeyPatch, swallowed: Swallowed
+) -> None:
+    def failing(_spans: JobSpans, _job: Any) -> None:
+        raise RuntimeError("ours")
+
+    async def works(ctx: dict[str, Any]) -> dict[str, str]:
+        await answer()
+        return await work(ctx)
+
+    await queue_one(host)
+    rewrite(host, **{carrier.KEY: ...})
+    answer = held_back(host, monkeypatch)
+    monkeypatch.setattr(JobSpans, "_learnt", failing)
+    worker = await host.work([job(works)])
+    assert (worker.jobs_complete, worker.jobs_failed) == (1, 0)
+    assert {where for where, _ in swallowed} == {"hook arq worker"}
 
 
 @pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE.keys())

@@ -40,6 +40,8 @@ ELSEWHERE = {
     "carrier.py:_readable": "tests/runtime/test_carrier.py",
     "export/otlp_http.py:Answers.send": "tests/e2e/test_endpoint_faults.py",
     "export/outlet.py:Outlet._no_exporter": "tests/runtime/export/test_pipeline.py",
+    "failures.py:http_status": "tests/runtime/test_failures.py",
+    "hooks/arq_unsure.py:await_answer.take_up": "tests/runtime/test_carrier.py",
     "hooks/threads.py:ThreadHooks.start": "tests/runtime/hooks/test_threads.py",
     "hooks/threads.py:ThreadHooks.submit": "tests/runtime/hooks/test_threads.py",
     "hooks/instrumentors.py:once_complete.later": "tests/e2e/test_opentelemetry_instrument.py",
