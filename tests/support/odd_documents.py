@@ -25,8 +25,8 @@ _LOOKS_LIKE = (
     ",", ",,",
 )  # fmt: skip
 _NUMBERS = (
-    0, -1, 1, 2**31, 2**53 + 1, 2**63 - 1, 2**63, 2**64, -(2**63) - 1, 10**30, 10**400, -0.0, 1e300,
-    -1e308, 5e-324, float("nan"), float("inf"), float("-inf"),
+    10**400, float("inf"), float("nan"), -1, 2**53 + 1, 2**63, 2**70, -(10**400), 1e300, -1e308,
+    float("-inf"), 0, -0.0, 1.5,
 )  # fmt: skip
 texts = st.one_of(
     st.sampled_from(_INVISIBLE),
@@ -87,6 +87,8 @@ def _place(draw: st.DrawFn, document: Any) -> tuple[Any, Any]:
         inner = holder[key]
         if not isinstance(inner, dict | list) or not inner or draw(st.integers(0, 9)) == 0:
             return holder, key
+        if isinstance(inner, dict) and "value" in inner and draw(st.booleans()):
+            return inner, "value"  # of an attribute or a tag
         keys: Sequence[Any] = list(inner) if isinstance(inner, dict) else range(len(inner))
         holder, key = inner, draw(st.sampled_from(keys))
 
@@ -97,6 +99,8 @@ def _change(draw: st.DrawFn, holder: Any, key: Any) -> None:
             holder[key] = draw(values)
         case "value":
             holder[key] = draw(any_values)
+        case _ if key == "value":
+            holder[key] = draw(st.one_of(any_values, values))
         case "drop":
             del holder[key]
         case "twice" if isinstance(holder, list):

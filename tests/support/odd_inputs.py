@@ -76,7 +76,7 @@ def spools(draw: st.DrawFn) -> Lines:
     for _ in range(draw(st.integers(1, 5))):
         at = draw(st.integers(0, len(lines) - 1))
         lines[at] = draw(odd_documents.changed(lambda at=at: lines[at]))
-    if draw(st.booleans()):
+    if draw(st.integers(0, 3)):
         lines = _everywhere(draw, lines)
     if draw(st.integers(0, 4)) == 0:
         lines = lines[draw(st.integers(0, len(lines))) :]

@@ -41,6 +41,20 @@ def test_what_makes_runs_fail(name: str) -> None:
     assert len(wrong) <= MISSED, wrong
 
 
+@pytest.mark.parametrize("seed", [112, 126, 130, 150])
+def test_all_times_a_little_longer_beside_one_with_a_heavy_tail(seed: int) -> None:
+    """Neither the whole nor one of the times is sure of it; all of them together are."""
+    made, truth = SLOW["account, heavy tails"](seed)
+    answer = group_json.as_object(slow(table(outside.rows(made))))
+    assert right(answer, truth), answer["findings"]
+
+
+def test_failures_that_are_few_take_little_from_those_that_are_many() -> None:
+    made, truth = FAILING["model, an error others have"](5012)
+    answer = group_json.as_object(failing(table(outside.rows(made))))
+    assert right(answer, truth), answer["findings"]
+
+
 def answer_of_a_slow_account() -> Any:
     made, _ = SLOW["account, all of its time 2x"](203)
     return group_json.as_object(slow(table(outside.rows(made))))
