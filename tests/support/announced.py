@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from tools import servers
 
 WHOLE = (
-    "all tests, side by side: some 15 minutes on two cores; Ctrl-C ends them and their servers, "
+    "all tests, side by side: 15 to 20 minutes on two cores; Ctrl-C ends them and their servers, "
     "and says what was seen until then"
 )
 
