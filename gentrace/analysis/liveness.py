@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gentrace.core.times import State
+from gentrace.core.run.times import State
 from gentrace.sources.live_store import LiveProcess, StoredRun
 
 DEAD_AFTER_S = 45.0

@@ -11,8 +11,8 @@ from gentrace.analysis import failures, stages, timeline
 from gentrace.analysis.failures import Place
 from gentrace.analysis.parts import Parts
 from gentrace.core import names
+from gentrace.core.run.times import State, Times
 from gentrace.core.spans import Span, Trace, plain
-from gentrace.core.times import State, Times
 
 _DERIVED = ("outcome", "times")
 

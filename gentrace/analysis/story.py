@@ -17,8 +17,8 @@ from gentrace.analysis.runs import Run
 from gentrace.analysis.stretches import Disagreement, Stretch, disagreements, stretches
 from gentrace.analysis.tree import Node, build
 from gentrace.core import names
+from gentrace.core.run.times import State
 from gentrace.core.spans import Span, depths
-from gentrace.core.times import State
 
 BETWEEN = " > "
 GAP = "gap: "

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from gentrace.analysis import timeline
 from gentrace.analysis.runs import Run
-from gentrace.core.times import State, Times
+from gentrace.core.run.times import State, Times
 
 # Below this the run span and the spans agree: their clocks and their moments are not the same.
 _TOLERATED_NS, _TOLERATED_SHARE = 50_000_000, 0.02

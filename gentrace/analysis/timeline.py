@@ -1,6 +1,6 @@
 """Where a run's time went: the run span's own account, else events derived from its spans.
 
-The states and what moves them are core's (:mod:`gentrace.core.times`); here is only which span
+The states and what moves them are core's (:mod:`gentrace.core.run.times`); here is only which span
 tells of which event.
 """
 
@@ -12,8 +12,8 @@ from typing import Any
 from gentrace.analysis.parts import Parts
 from gentrace.core import names
 from gentrace.core.profile import Profile
+from gentrace.core.run.times import LONGEST_S, Event, Kind, State, Times, tally
 from gentrace.core.spans import Span
-from gentrace.core.times import LONGEST_S, Event, Kind, State, Times, tally
 
 _PENDING = Profile(name="", packages=(), targets=()).provider_pending
 _NOT_PUT = frozenset({"leased", "duplicate"})
@@ -77,7 +77,7 @@ def derived(parts: Parts, into: Times | None = None) -> Times:
     """The times as the spans alone tell of them, whatever the run span says.
 
     Args:
-        into: the machine that counts; see :func:`gentrace.core.times.tally`.
+        into: the machine that counts; see :func:`gentrace.core.run.times.tally`.
     """
     final = parts.final
     found = list(events(parts))

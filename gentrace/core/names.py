@@ -385,6 +385,7 @@ LINK_RETURNED, LINK_REQUEST, LINK_INCOMING, LINK_SUPERSEDED, LINK_CHAIN = (
 LINK_PREVIOUS, LINK_REOPENED = "previous_run", "reopened"
 # Values of gentrace.incomplete; worker_died is also an error.type
 NO_STORE, ADOPTED, WORKER_DIED, NO_STATUS = "store", "adopted", "worker_died", "status"
+CLOCK = "clock"
 
 REFUSED = "refused: "
 LACKS_EXTRA = "its instrumentation is not installed: pip install "

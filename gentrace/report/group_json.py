@@ -13,7 +13,7 @@ from gentrace.analysis.compare.model import (
     GroupComparison,
     TimeDifference,
 )
-from gentrace.core.times import State
+from gentrace.core.run.times import State
 from gentrace.report.json import Object, iso
 from gentrace.report.links import Links
 

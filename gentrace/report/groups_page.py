@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gentrace.analysis.compare.model import Exemplar, Finding, Fingerprint, Group, GroupComparison
-from gentrace.core.times import State
+from gentrace.core.run.times import State
 from gentrace.report import charts, groups, unanswered
 from gentrace.report.links import Links
 from gentrace.report.page import percent, render

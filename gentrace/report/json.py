@@ -17,8 +17,8 @@ from gentrace.analysis.runs import Run
 from gentrace.analysis.tree import build
 from gentrace.analysis.tries import Error, Try, tries
 from gentrace.core import names
+from gentrace.core.run.times import State
 from gentrace.core.spans import Span
-from gentrace.core.times import State
 from gentrace.report.links import Links, Searches
 
 Object = dict[str, Any]

@@ -12,7 +12,7 @@ from rich.text import Text
 from gentrace.analysis import filters
 from gentrace.analysis.generations import Listing
 from gentrace.analysis.runs import Run
-from gentrace.core.times import State
+from gentrace.core.run.times import State
 from gentrace.report import words
 from gentrace.report.links import Searches, print_searches
 from gentrace.report.terminal import say, wrapped, write

@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gentrace import __version__
-from gentrace.core.times import State
+from gentrace.core.run.times import State
 from gentrace.report import words
 from gentrace.report.visible import visible
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from gentrace.analysis.critical import every
 from gentrace.analysis.story import GAP, Step, Story
 from gentrace.analysis.tree import Node
-from gentrace.core.times import State
+from gentrace.core.run.times import State
 from gentrace.report import words
 from gentrace.report.page import percent
 from gentrace.report.rows import Bar, Row, cut, details, more

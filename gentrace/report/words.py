@@ -8,7 +8,7 @@ from datetime import datetime
 from gentrace.analysis import failures
 from gentrace.analysis.failures import Place
 from gentrace.analysis.runs import Run
-from gentrace.core.times import State
+from gentrace.core.run.times import State
 
 STYLES = {
     "completed": "green",

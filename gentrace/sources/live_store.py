@@ -21,7 +21,7 @@ class StoredRun:
 
     Attributes:
         status: the host's word, the last that was committed; empty while none is known.
-        state: what the run is doing (:class:`gentrace.core.times.State`); empty once it ended.
+        state: what the run is doing (:class:`gentrace.core.run.times.State`); empty once it ended.
         since_s: since when, Unix time; ``due_s`` is when a wait is over, 0 where that is open.
         record: the whole record, as its writer wrote it; empty where that cannot be read.
     """

@@ -9,8 +9,8 @@ import pytest
 from gentrace.analysis.grouping import runs
 from gentrace.analysis.runs import Run
 from gentrace.core import names
+from gentrace.core.run.times import State
 from gentrace.core.spans import traces as grouped
-from gentrace.core.times import State
 from tests.core import traces
 from tests.core.traces import MS, Tracer
 

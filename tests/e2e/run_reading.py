@@ -18,7 +18,7 @@ from typing import Any
 
 from redis import Redis
 
-from gentrace.core.times import Kind, State
+from gentrace.core.run.times import Kind, State
 from gentrace.runtime.runs.keys import Keys
 from gentrace.runtime.runs.record import Record
 from tests.e2e import reading

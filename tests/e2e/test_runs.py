@@ -23,7 +23,7 @@ from gentrace.analysis.filters import Filter
 from gentrace.analysis.parts import Parts
 from gentrace.analysis.runs import Run
 from gentrace.analysis.stages import STAGES as STAGES_IN_ORDER
-from gentrace.core.times import Kind, State
+from gentrace.core.run.times import Kind, State
 from gentrace.runtime.runs.record import KEPT, Record
 from gentrace.runtime.runs.spans import WAITS
 from gentrace.sources import open_source

@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 
 from gentrace.core import names
-from gentrace.core.times import State
+from gentrace.core.run.times import State
 from gentrace.runtime.runs.record import Record
 from tests.e2e import reading
 from tests.support.otlp_receiver import Span

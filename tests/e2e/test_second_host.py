@@ -12,7 +12,7 @@ from gentrace.analysis import generations
 from gentrace.analysis.compare import pairs
 from gentrace.analysis.filters import Filter
 from gentrace.analysis.runs import Run
-from gentrace.core.times import State
+from gentrace.core.run.times import State
 from gentrace.sources import open_source
 from tests.e2e import reading
 from tests.support.otlp_receiver import Span

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from gentrace.core.times import State
+from gentrace.core.run.times import State
 from tests.e2e import reading, run_reading
 from tests.e2e.run_reading import RunSpan
 from tests.support.otlp_receiver import Span

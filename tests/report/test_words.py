@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from gentrace.core.times import State
+from gentrace.core.run.times import State
 from gentrace.report import summary, words
 from gentrace.report.json import iso
 from gentrace.report.terminal import wrapped

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gentrace.core.times import State
+from gentrace.core.run.times import State
 from tests.e2e import reading, run_reading
 from tests.e2e.run_reading import RunSpan
 from tests.support.otlp_receiver import Span

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gentrace.core.times import State
+from gentrace.core.run.times import State
 from tools.real_host.checks import Verdict
 from tools.real_host.day import Case
 

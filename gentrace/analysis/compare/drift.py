@@ -15,7 +15,7 @@ from gentrace.analysis.compare import effects
 from gentrace.analysis.compare.scores import LEAST
 from gentrace.analysis.compare.strata import centres
 from gentrace.analysis.compare.table import Bools, Floats, Ints, Table
-from gentrace.core.times import WAITS, State
+from gentrace.core.run.times import WAITS, State
 
 _BLOCKS = 20
 _HIGH = 0.8

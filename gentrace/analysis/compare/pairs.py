@@ -17,8 +17,8 @@ from gentrace.analysis.runs import Run
 from gentrace.analysis.story import Story, story
 from gentrace.core import names
 from gentrace.core.errors import UsageError
+from gentrace.core.run.times import State
 from gentrace.core.spans import Span
-from gentrace.core.times import State
 from gentrace.sources.base import Source
 
 _NAMED = 5  # of generations, in a message

@@ -8,7 +8,7 @@ import numpy as np
 
 from gentrace.analysis.compare.table import Table
 from gentrace.analysis.timeline import ROUNDED_NS
-from gentrace.core.times import LONGEST_S, State
+from gentrace.core.run.times import LONGEST_S, State
 
 _EARLIEST_NS, _LATEST_NS = 10**18, 2**62
 """2001 and 2116: a start outside them is of a clock that nobody has set, or damage."""

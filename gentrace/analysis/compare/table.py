@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gentrace.analysis.compare.column import Bools, Column, Ints, Tags
 from gentrace.analysis.compare.model import Exemplar, RunRow
 from gentrace.core import names
-from gentrace.core.times import State
+from gentrace.core.run.times import State
 
 Floats = NDArray[np.float64]
 

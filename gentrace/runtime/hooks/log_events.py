@@ -21,7 +21,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Span
 
 from gentrace.core import host_logs, names
-from gentrace.core.times import LONGEST_S
+from gentrace.core.run.times import LONGEST_S
 from gentrace.runtime import context
 from gentrace.runtime.context import Run
 from gentrace.runtime.engine import Engine

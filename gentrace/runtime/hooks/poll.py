@@ -16,7 +16,7 @@ from typing import Any
 from opentelemetry import trace
 
 from gentrace.core import names
-from gentrace.core.times import Event, Kind
+from gentrace.core.run.times import Event, Kind
 from gentrace.runtime import ambient, context
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.guard import Call

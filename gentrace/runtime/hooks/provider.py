@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from gentrace.core import names
-from gentrace.core.times import Event, Kind
+from gentrace.core.run.times import Event, Kind
 from gentrace.runtime import context, reading
 from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks.base import BaseHook, Observed

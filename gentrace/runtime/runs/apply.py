@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from gentrace.core import names
-from gentrace.core.times import Event, Kind, State
+from gentrace.core.run.times import Event, Kind, State
 from gentrace.runtime.runs import told
 from gentrace.runtime.runs.change import Change
 from gentrace.runtime.runs.record import (

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from gentrace.core.times import Event
+from gentrace.core.run.times import Event
 from gentrace.runtime.runs.ledger import packed, unpacked
 from gentrace.runtime.runs.record import OpenSpan
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from gentrace.core.times import WAITS, Event, Kind, State, Times
+from gentrace.core.run.times import WAITS, Event, Kind, State, Times
 
 WINDOW = 32
 _ORDER = {kind: position for position, kind in enumerate(Kind)}

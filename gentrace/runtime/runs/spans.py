@@ -17,7 +17,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 from gentrace import __version__
 from gentrace.core import names
-from gentrace.core.times import State
+from gentrace.core.run.times import State
 from gentrace.runtime.export.scrubbing import OWN_SCOPE, OfAnother
 from gentrace.runtime.runs.ledger import Stay
 from gentrace.runtime.runs.record import STAGES, OpenSpan, Record, root_id, run_span_id

@@ -13,7 +13,7 @@ from typing import Any
 from opentelemetry import trace
 
 from gentrace.core import names
-from gentrace.core.times import Event, Kind, State
+from gentrace.core.run.times import Event, Kind, State
 from gentrace.runtime.context import Run
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.runs.record import UNCHANGED

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gentrace.core import names
-from gentrace.core.times import Event, Kind, State
+from gentrace.core.run.times import Event, Kind, State
 from gentrace.runtime.runs import keys
 from gentrace.runtime.runs.apply import apply
 from gentrace.runtime.runs.change import Change

@@ -10,8 +10,8 @@ from msgspec import Raw
 from msgspec.json import encode
 
 from gentrace.core import names, otlp
+from gentrace.core.run.times import LONGEST_S
 from gentrace.core.spans import Span, plain
-from gentrace.core.times import LONGEST_S
 from gentrace.sources.index import typed
 from gentrace.sources.index.typed import Buffer, Pair, SpanHead
 

@@ -15,8 +15,8 @@ from gentrace.analysis.compare.read import Runs
 from gentrace.analysis.runs import Run
 from gentrace.core import names
 from gentrace.core.errors import UsageError
+from gentrace.core.run.times import State
 from gentrace.core.spans import traces as grouped
-from gentrace.core.times import State
 from gentrace.sources.index import of_traces
 from gentrace.sources.index.scan import TELLING
 from gentrace.sources.otlp_files import OtlpFiles

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from gentrace.core import names
-from gentrace.core.times import Event, Kind, State, Times
+from gentrace.core.run.times import Event, Kind, State, Times
 from gentrace.runtime.runs import settle
 from gentrace.runtime.runs import store as module
 from gentrace.runtime.runs.record import OpenSpan, Record

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from redis.client import Pipeline
 
 from gentrace.core import names
-from gentrace.core.times import Event, Kind, State
+from gentrace.core.run.times import Event, Kind, State
 from gentrace.runtime.runs import leases
 from gentrace.runtime.runs.leases import redis_time
 from gentrace.runtime.runs.record import OpenSpan, Record

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from gentrace.core import names
-from gentrace.core.times import Event, Kind, State
+from gentrace.core.run.times import Event, Kind, State
 from gentrace.runtime import context
 from gentrace.runtime.context import Run
 from gentrace.runtime.runs.settle import Settler

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gentrace.core import names
+from gentrace.core.run.times import Event, Kind, State
 from gentrace.core.scrub import Scrubber
-from gentrace.core.times import Event, Kind, State
 from gentrace.runtime.runs import journal, settle
 from gentrace.runtime.runs.change import Change
 from gentrace.runtime.runs.record import OpenSpan, Record

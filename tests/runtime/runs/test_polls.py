@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from gentrace.core import names
-from gentrace.core.times import Event, Kind
+from gentrace.core.run.times import Event, Kind
 from gentrace.runtime.runs.store import RunStore
 from tests.runtime.runs.conftest import Exporter, Make, run
 from tests.runtime.runs.test_settle import attributes, begun, ended, eventually

@@ -22,9 +22,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode
 
 from gentrace.core import names
+from gentrace.core.run.times import Event, Kind
 from gentrace.core.scrub import Scrubber
 from gentrace.core.scrub.allowed import CONVENTIONS, SQL, URLS
-from gentrace.core.times import Event, Kind
 from gentrace.runtime import context, notices
 from gentrace.runtime.context import Run
 from gentrace.runtime.export.scrubbing import clean, clean_record

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gentrace.core import names
-from gentrace.core.times import Event, Kind, State
+from gentrace.core.run.times import Event, Kind, State
 from gentrace.runtime.runs.apply import apply
 from gentrace.runtime.runs.change import Change
 from gentrace.runtime.runs.record import OpenSpan, Record

@@ -11,7 +11,7 @@ import redis
 from opentelemetry.sdk.trace import ReadableSpan
 
 from gentrace.core import names
-from gentrace.core.times import Event, Kind
+from gentrace.core.run.times import Event, Kind
 from gentrace.runtime.runs import leases, settle
 from gentrace.runtime.runs.record import OpenSpan
 from gentrace.runtime.runs.store import RunStore

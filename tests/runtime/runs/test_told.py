@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from gentrace.core import names
+from gentrace.core.run.times import Event, Kind
 from gentrace.core.scrub import Scrubber
-from gentrace.core.times import Event, Kind
 from gentrace.runtime import context
 from gentrace.runtime.runs.keys import Keys
 from gentrace.runtime.runs.record import OpenSpan, Record

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from gentrace.core import names
-from gentrace.core.times import Event, Kind
+from gentrace.core.run.times import Event, Kind
 from gentrace.runtime import context
 from gentrace.runtime.context import Run
 from gentrace.runtime.runs import settle

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gentrace.core.times import Event, Kind, State, Times, tally
+from gentrace.core.run.times import Event, Kind, State, Times, tally
 
 ORDINARY = [
     Event(Kind.RECEIVED, 0),
