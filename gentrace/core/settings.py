@@ -7,9 +7,11 @@ exporters read themselves are not repeated here.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from gentrace.core import otel_env
 from gentrace.core.switch import profile_name
@@ -29,6 +31,9 @@ class Settings:
         spool_max_bytes: ``GENTRACE_SPOOL_MAX_MB`` (MiB there), over all segments; 256 MiB.
         spool_max_age_s: ``GENTRACE_SPOOL_MAX_DAYS`` (days there); 7 days.
         redis_url: ``GENTRACE_REDIS_URL``: the run store, where ARQ's own Redis is not wanted.
+        environment: ``GENTRACE_ENVIRONMENT``, else ``deployment.environment.name`` of
+            ``OTEL_RESOURCE_ATTRIBUTES``: follows the profile in the run store's keys, so that two
+            environments on one Redis never meet; empty where neither is set.
         sql: ``GENTRACE_SQL``: ``spans``, ``slow`` (spans for slow and failing statements only) or
             ``off``.
         logs: not ``GENTRACE_LOGS=off``: ids on the host's log records, its events on spans.
@@ -66,6 +71,7 @@ class Settings:
     export_timeout_s: float = otel_env.TIMEOUT_S
     conventions: frozenset[str] = frozenset()
     provider: str = ""
+    environment: str = ""
     problems: tuple[str, ...] = ()
 
     @property
@@ -104,8 +110,18 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         export_timeout_s=otel_env.timeout_s(env, problems),
         conventions=otel_env.conventions(env),
         provider=_provider(env, problems),
+        environment=environment(env),
         problems=(*problems, *otel_env.problems(env)),
     )
+
+
+def environment(environ: Mapping[str, str] | None = None) -> str:
+    """The name of the host's environment as it stands in keys, or an empty string."""
+    env = os.environ if environ is None else environ
+    named = env.get("GENTRACE_ENVIRONMENT", "").strip()
+    pairs = (each.partition("=") for each in env.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","))
+    told = {name.strip(): unquote(value.strip()) for name, _, value in pairs}
+    return re.sub(r"[^\w.-]+", "-", named or told.get("deployment.environment.name", ""))[:64]
 
 
 def endpoint(environ: Mapping[str, str] | None = None) -> str:

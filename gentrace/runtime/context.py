@@ -35,6 +35,7 @@ class Run:
         began_ns: when its request was received, 0 where it was not by one.
         asked_of: the generation that the request's path names: a retry may make another one.
         owned: a creation has taken this trace as its generation's.
+        stored: another process has begun it in the store.
         unchanged: its jobs that changed nothing, as far as this process knows.
         failed_by: the failure whose stack was told last: its exception's id, and its place.
     """
@@ -54,6 +55,7 @@ class Run:
     links: tuple[trace.Link, ...] = ()
     unwritten: list[Any] = field(default_factory=list[Any])
     closed: bool = False
+    stored: bool = False
     attempts: int = 0
     unchanged: int = 0
     provider_status: str | None = None

@@ -14,8 +14,8 @@ from gentrace.runtime.export.pipeline import EXIT_DEADLINE_S, Pipeline
 from gentrace.runtime.guard import Guard
 from gentrace.runtime.liveness import Liveness
 from gentrace.runtime.process import Process
-from gentrace.runtime.runs.status import StatusChange
-from gentrace.runtime.runs.store import RunStore
+from gentrace.runtime.store.status import StatusChange
+from gentrace.runtime.store.store import RunStore
 from gentrace.runtime.tracing import Tracing
 from gentrace.runtime.wrapping import Wrapper, replace
 

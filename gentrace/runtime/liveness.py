@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gentrace.runtime.runs.keys import BEAT_TTL_S, Keys
+from gentrace.runtime.store.keys import BEAT_TTL_S, Keys
 
 EVERY_S = 15.0
 UNASKED_S = 600.0

@@ -2,7 +2,7 @@
 
 What hangs under a span may leave before it does: a child that is over, or another process's work
 below a span that was handed on. Such a span is put into the run's record first, and taken out when
-the exporter has it; whoever finds this process gone writes it in its place (runs/settle.py).
+the exporter has it; who finds this process gone writes it in its place (store/dead.py).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 from opentelemetry.trace import Span
 
 from gentrace.core import names
+from gentrace.core.run.events import OpenSpan
 from gentrace.runtime import machine
 from gentrace.runtime.context import Run
-from gentrace.runtime.runs.record import OpenSpan
 
 _MAX = 16_384
 _KIND_NUMBER = {"INTERNAL": 0, "SERVER": 1, "CLIENT": 2, "PRODUCER": 3, "CONSUMER": 4}
@@ -74,14 +74,15 @@ class OpenSpans:
 
     def left(self, spans: Iterable[Any]) -> None:
         """Some spans have left this process, or are lost for good."""
-        gone: list[tuple[Run, str]] = []
+        gone: dict[int, tuple[Run, list[str]]] = {}
         with self._lock:
             for span in spans:
                 known = self._open.pop(span.context.span_id, None)
                 if known is not None and known.noted:
-                    gone.append((known.run, f"{span.context.span_id:016x}"))
-        for run, span_id in gone:
-            self._note(run, (), (span_id,))
+                    _, ids = gone.setdefault(id(known.run), (known.run, []))
+                    ids.append(f"{span.context.span_id:016x}")
+        for run, ids in gone.values():
+            self._note(run, (), tuple(ids))
 
     def note(self, span: Span) -> None:
         """Have it written for certain, whether or not a child of it leaves first."""
@@ -127,8 +128,12 @@ class OpenSpans:
         return found
 
     def _tell(self, found: Iterable[_Open]) -> None:
+        of_run: dict[int, tuple[Run, list[OpenSpan]]] = {}
         for each in found:
-            self._note(each.run, (self._packed(each.span),), ())
+            _, spans = of_run.setdefault(id(each.run), (each.run, []))
+            spans.append(self._packed(each.span))
+        for run, spans in of_run.values():
+            self._note(run, tuple(spans), ())
 
     def _packed(self, span: Any) -> OpenSpan:
         attributes = dict(span.attributes or {})

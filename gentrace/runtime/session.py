@@ -16,6 +16,7 @@ from opentelemetry.instrumentation.dependencies import DependencyConflictError
 from gentrace.core import names
 from gentrace.core.host_logs import fields_by_name
 from gentrace.core.profile import Profile, Target
+from gentrace.core.run.rules import Settling
 from gentrace.core.scrub import Scrubber
 from gentrace.core.settings import HOST, OWN, Settings
 from gentrace.runtime import context, guard, notices, visibility
@@ -54,10 +55,9 @@ from gentrace.runtime.hooks import (
 from gentrace.runtime.patching import HookFactory, Patcher, Watcher
 from gentrace.runtime.process import Process
 from gentrace.runtime.record import Recorder
-from gentrace.runtime.runs.status import Settling
-from gentrace.runtime.runs.store import RunStore
 from gentrace.runtime.sdk_imports import SdkImports
 from gentrace.runtime.startup_span import StartUp
+from gentrace.runtime.store.store import RunStore
 from gentrace.runtime.tracing import Tracing
 from gentrace.runtime.upkeep import Upkeep
 
@@ -167,11 +167,16 @@ class Session:
     def _store(self, profile: Profile, settings: Settings) -> RunStore:
         named = [os.environ.get(name, "") for name in profile.redis_url_env]
         fallback = next((url for url in named if url), None)
-        words = profile.statuses
-        outcomes = {word: words.outcome(word) or word for word in words.final}
-        rules = Settling(outcomes, words.settle_s, frozenset(words.held))
+        rules = Settling.of(profile.statuses)
         url = settings.redis_url or None
-        return RunStore(profile.name, rules, url, fallback, lambda: self.process.instance)
+        return RunStore(
+            profile.name,
+            rules,
+            url,
+            fallback,
+            lambda: self.process.instance,
+            settings.environment,
+        )
 
     def _provider(self) -> trace.TracerProvider:
         """Our own, never set globally; its spans go where the rule says (export/place.py)."""

@@ -12,12 +12,14 @@ from typing import Any
 
 from opentelemetry.sdk.trace import ReadableSpan
 
+from gentrace.core.run.events import OpenSpan
 from gentrace.runtime import notices
 from gentrace.runtime.context import Run
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.open_spans import OpenSpans
-from gentrace.runtime.runs.record import OpenSpan
-from gentrace.runtime.runs.settle import Settler
+from gentrace.runtime.store.dead import Undertaker
+from gentrace.runtime.store.settle import Settler
+from gentrace.runtime.store.sweep import Sweeper
 
 _NOTED_WITHIN_S = 0.2
 _LEAVE_S = 0.3
@@ -48,6 +50,8 @@ class Upkeep:
         engine.store.handed_on = self.open.handed_on
         engine.liveness.describe = self._describe
         self.settler = Settler(engine.store, self._send)
+        self.undertaker = Undertaker(engine.store, self._send)
+        self.sweeper = Sweeper(engine.store)
         engine.store.regular.append(self._beat)
 
     def begin(self) -> None:
@@ -106,7 +110,7 @@ class Upkeep:
     def _leave(self, client: Any) -> None:
         """Once all that was told is written: what is not, others write for the dead only."""
         store = self.engine.store
-        if client is not None and store.thread.waiting:
+        if client is not None and (store.stream.unsent or store.stream.sender.waiting):
             store.thread.ask(self._leave, hurry=True)
         elif client is not None:
             self.engine.liveness.leave(client, store.key, self.engine.process.instance)

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from gentrace.core.errors import SourceError
+from gentrace.core.run import fold
+from gentrace.core.run.rules import Settling
+from gentrace.core.run.run import Run
 
 _TIMEOUT_S = 5.0
 
@@ -23,7 +26,10 @@ class StoredRun:
         status: the host's word, the last that was committed; empty while none is known.
         state: what the run is doing (:class:`gentrace.core.run.times.State`); empty once it ended.
         since_s: since when, Unix time; ``due_s`` is when a wait is over, 0 where that is open.
-        record: the whole record, as its writer wrote it; empty where that cannot be read.
+        processes: the instances that had a part in it, first to last.
+        incomplete: what is missing of it.
+        at_work: the instances with a span of it that is not over.
+        last_by: the instance that told the last of what moved it.
     """
 
     generation_id: str
@@ -33,28 +39,29 @@ class StoredRun:
     state: str
     since_s: float
     due_s: float
-    record: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    processes: Sequence[str] = ()
+    incomplete: Sequence[str] = ()
+    at_work: Sequence[str] = ()
+    last_by: str = ""
 
-    @property
-    def processes(self) -> Sequence[str]:
-        """The instances that had a part in it, first to last."""
-        listed = self.record.get("processes")
-        return [str(each) for each in listed] if isinstance(listed, list) else []
-
-    @property
-    def incomplete(self) -> Sequence[str]:
-        """What is missing of it."""
-        listed = self.record.get("incomplete")
-        return [str(each) for each in listed] if isinstance(listed, list) else []
-
-    @property
-    def at_work(self) -> Sequence[str]:
-        """The instances with a span of it that is not over."""
-        spans: Any = self.record.get("open")
-        if not isinstance(spans, dict):
-            return []
-        found = cast("dict[str, Any]", spans).values()
-        return [str(s["instance"]) for s in found if "instance" in s and not s.get("end_ns")]
+    @classmethod
+    def of(cls, generation_id: str, run: Run) -> StoredRun:
+        """A run as it was folded."""
+        times = run.times
+        goes_on = times.state is not None and not times.ended
+        return cls(
+            generation_id,
+            run.trace,
+            run.number,
+            run.status,
+            str(times.state.value) if goes_on and times.state is not None else "",
+            times.since_ns / 1e9,
+            times.due_ns / 1e9,
+            tuple(run.processes),
+            tuple(run.incomplete),
+            tuple(span.instance for span in run.open.values() if not span.end_ns),
+            run.last_by,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +99,16 @@ class LiveStore:
 
     Args:
         url: the Redis that ARQ uses, or the one that GENTRACE_REDIS_URL names.
-        profile: the profile's name.
+        profile: the profile's name; ``environment`` is the host's, where its keys have one.
+        rules: what the profile rules on statuses.
     """
 
-    def __init__(self, url: str, profile: str) -> None:
+    def __init__(self, url: str, profile: str, rules: Settling, environment: str = "") -> None:
         import redis
 
         self._errors: tuple[type[Exception], ...] = (redis.RedisError, OSError)
-        self._prefix = f"gentrace:{profile}:"
+        self._rules = rules
+        self._prefix = ":".join(("gentrace", profile, *([environment] if environment else []), ""))
         try:
             self._redis: Any = redis.Redis.from_url(
                 url,
@@ -122,18 +131,9 @@ class LiveStore:
             SourceError: Redis does not answer, or not with a run.
         """
         fields: Mapping[str, str] = self._ask("hgetall", self._prefix + f"run:{generation_id}")
-        if not fields.get("trace"):
-            return None
-        return StoredRun(
-            generation_id,
-            fields["trace"],
-            round(_number(fields.get("number"))) or 1,
-            fields.get("status", ""),
-            fields.get("state", ""),
-            _number(fields.get("since")) / 1e9,
-            _number(fields.get("due")) / 1e9,
-            _json(fields.get("record")),
-        )
+        texts: list[str] = self._ask("lrange", self._prefix + f"events:{generation_id}", 0, -1)
+        current = fold.read(texts, self._rules, fold.traces_of(fields)).current
+        return None if current is None else StoredRun.of(generation_id, current)
 
     def processes(self) -> list[LiveProcess]:
         """The processes of the last day, the last heard of first.
@@ -169,13 +169,6 @@ class LiveStore:
         except self._errors as exc:
             kind = type(exc).__name__
             raise SourceError(f"the run store in Redis cannot be read: {kind}") from None
-
-
-def _number(text: str | None) -> float:
-    try:
-        return float(text or 0)
-    except ValueError:
-        return 0.0
 
 
 def _json(text: str | None) -> Mapping[str, Any]:

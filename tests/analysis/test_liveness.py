@@ -18,8 +18,8 @@ def iso(ago_s: float) -> str:
     return datetime.fromtimestamp(NOW - ago_s, UTC).isoformat().replace("+00:00", "Z")
 
 
-def stored(state: str, ago_s: float = 30.0, **record: Any) -> StoredRun:
-    return StoredRun("7", "ab" * 16, 1, "processing", state, NOW - ago_s, 0.0, record)
+def stored(state: str, ago_s: float = 30.0, **more: Any) -> StoredRun:
+    return StoredRun("7", "ab" * 16, 1, "processing", state, NOW - ago_s, 0.0, **more)
 
 
 def process(name: str = "w", ago_s: float = 3.0, **given: Any) -> LiveProcess:
@@ -31,8 +31,8 @@ def jobs(*generation_ids: str) -> dict[str, Any]:
     return {f"j{i}": {"generation_id": i, "function": "process"} for i in generation_ids}
 
 
-def open_at(instance: str, end_ns: int = 0) -> dict[str, Any]:
-    return {"s": {"instance": instance, "end_ns": end_ns}}
+def open_at(instance: str, end_ns: int = 0) -> tuple[str, ...]:
+    return () if end_ns else (instance,)
 
 
 def polled(ago_s: float, **more: Any) -> dict[str, Any]:
@@ -79,15 +79,19 @@ API = LiveProcess("a", NOW - 2, record={"role": "api"})
         ),
         (stored("provider_submit", 30), [process(jobs=jobs("7"))], "provider_not_responding"),
         (stored("provider_submit", 3), [process(jobs=jobs("7"))], "running"),
-        (stored("worker", open=open_at("d")), [process("d", 46), process()], "worker_died"),
-        (stored("worker", open=open_at("d")), [process("d", 70, died=True)], "worker_died"),
-        (stored("worker", open=open_at("d")), [process("d", 70, ended=True)], "worker_not_running"),
+        (stored("worker", at_work=open_at("d")), [process("d", 46), process()], "worker_died"),
+        (stored("worker", at_work=open_at("d")), [process("d", 70, died=True)], "worker_died"),
         (
-            stored("worker", open=open_at("d")),
+            stored("worker", at_work=open_at("d")),
+            [process("d", 70, ended=True)],
+            "worker_not_running",
+        ),
+        (
+            stored("worker", at_work=open_at("d")),
             [process("d", 46), process(jobs=jobs("7"))],
             "running",
         ),
-        (stored("queue", open=open_at("d", 5)), [process("d", 46), process()], "running"),
+        (stored("queue", at_work=open_at("d", 5)), [process("d", 46), process()], "running"),
         (stored("worker"), [process("d", 46, jobs=jobs("7")), process()], "worker_died"),
         (
             stored("unexplained", incomplete=["worker_died"], processes=["a", "d"]),
@@ -112,5 +116,5 @@ def test_a_poller_that_stopped_is_told_with_the_crons() -> None:
 
 def test_damaged_records_are_no_fault() -> None:
     broken = process(jobs=5, crons=[1], awaited={"7": "no"}, max_jobs="many")
-    run = stored("provider_run", 60, open=3, incomplete=None)
+    run = stored("provider_run", 60)
     assert what_holds_it(run, [broken], NOW).verdict == "poller_not_running"

@@ -171,3 +171,22 @@ def test_the_signals_own_variables_win() -> None:
 def test_export_off(env: dict[str, str]) -> None:
     assert switch.export_off(env)
     assert not switch.export_off({})
+
+
+@pytest.mark.parametrize(
+    ("env", "name"),
+    [
+        ({}, ""),
+        ({"GENTRACE_ENVIRONMENT": "staging"}, "staging"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "a=b,deployment.environment.name=pre%20prod"}, "pre-prod"),
+        (
+            {
+                "GENTRACE_ENVIRONMENT": "x",
+                "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=y",
+            },
+            "x",
+        ),
+    ],
+)
+def test_the_environments_name(env: dict[str, str], name: str) -> None:
+    assert settings.read(env).environment == name

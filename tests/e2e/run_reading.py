@@ -18,13 +18,18 @@ from typing import Any
 
 from redis import Redis
 
+from gentrace.core.profile import Statuses
+from gentrace.core.run.events import Step, load
+from gentrace.core.run.rules import Settling
+from gentrace.core.run.run import Run
 from gentrace.core.run.times import Kind, State
-from gentrace.runtime.runs.keys import Keys
-from gentrace.runtime.runs.record import Record
+from gentrace.runtime.store.find import read
+from gentrace.runtime.store.keys import Keys
 from tests.e2e import reading
 from tests.support.otlp_receiver import Span
 from tests.support.small_host import SmallHost
 
+RULES = Settling.of(Statuses())
 TIME = "generation.time.{}_s"
 _TRIGGERS = """
 CREATE TABLE status_seen (generation_id TEXT, status TEXT, at_s REAL);
@@ -89,21 +94,32 @@ class _Results(pickle.Unpickler):
         return Exception if module.startswith("pixsim7") else super().find_class(module, name)
 
 
-def records(host: SmallHost) -> dict[str, list[Record]]:
-    """The runs as the store keeps them, by generation and number."""
-    found: dict[str, list[Record]] = defaultdict(list)
+def records(host: SmallHost) -> dict[str, list[Run]]:
+    """The runs as the store keeps them, by generation and in order."""
+    key = Keys("pixsim7")
     with Redis.from_url(host.redis.url, decode_responses=True) as client:  # pyright: ignore
-        for key in client.scan_iter(Keys("pixsim7").run("*")):
-            record = Record.load(client.hget(key, "record"))  # pyright: ignore
-            if record is not None:
-                found[record.generation_id].append(record)
-    return {i: sorted(runs, key=lambda run: run.number) for i, runs in found.items()}
+        ids = [name.rpartition(":")[2] for name in client.scan_iter(key.events("*"))]
+        return {i: read(client, key, i, RULES).folded.runs for i in ids}
 
 
-def moments(runs: Iterable[Record], kind: Kind) -> list[float]:
-    """When the store has that kind of event, in seconds."""
-    events = (event for run in runs for event in run.ledger.events if event.kind is kind)
-    return sorted(event.at_ns / 1e9 for event in events)
+def moments(host: SmallHost, ids: Iterable[str], kind: Kind) -> list[float]:
+    """When the store has that kind of event of these generations, in seconds."""
+    key, found = Keys("pixsim7"), list[float]()
+    with Redis.from_url(host.redis.url, decode_responses=True) as client:  # pyright: ignore
+        for generation_id in ids:
+            steps = {
+                (step.instance, step.n): step
+                for text in client.lrange(key.events(generation_id), 0, -1)  # pyright: ignore
+                for step in load(text)
+                if isinstance(step, Step)
+            }
+            found += [
+                event.at_ns / 1e9
+                for step in steps.values()
+                for event in step.events
+                if event.kind is kind
+            ]
+    return sorted(found)
 
 
 def submissions(host: SmallHost) -> list[float]:

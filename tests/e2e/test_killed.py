@@ -19,15 +19,18 @@ from tests.support.programs import Program
 from tests.support.small_host import FINAL, FOLDER, SmallHost, small_host
 
 SHORTENED = Path(__file__).parents[1] / "support" / "shortened"
-RUNS = "gentrace.runtime.runs"
+RUNS = "gentrace.runtime.store"
 TIMES = {
     "gentrace.runtime.liveness:EVERY_S": 0.5,
-    f"{RUNS}.settle:DEAD_AFTER_S": 3,
-    f"{RUNS}.settle:AWAY_S": 1.5,
+    f"{RUNS}.dead:DEAD_AFTER_S": 3,
+    f"{RUNS}.dead:AWAY_S": 1.5,
     f"{RUNS}.store:REGULAR_S": 0.5,
     f"{RUNS}.settle:REGULAR_S": 0.5,
-    f"{RUNS}.leases:LEASE_S": 3,
-    f"{RUNS}.leases:AGAIN_S": 1,
+    f"{RUNS}.dead:REGULAR_S": 0.5,
+    f"{RUNS}.settle:LEASE_S": 3,
+    f"{RUNS}.settle:AGAIN_S": 1,
+    f"{RUNS}.settle:TOLD_S": 3,
+    f"{RUNS}.store:CLOCK_S": 1,
 }
 REAL = os.environ.get("GENTRACE_TEST_REAL_TIMES") == "1"
 """By hand: the times as they are, and 75 s until nothing hangs in the air."""

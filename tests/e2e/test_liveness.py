@@ -13,6 +13,8 @@ import httpx
 import pytest
 
 from gentrace.analysis import liveness
+from gentrace.core.profile import Statuses
+from gentrace.core.run.rules import Settling
 from gentrace.sources.live_store import LiveStore
 from tests.e2e.test_killed import SHORTENED, TIMES
 from tests.support.small_host import FOLDER, SmallHost, small_host
@@ -46,7 +48,7 @@ def host(anything_failed: Callable[[], bool]) -> Generator[SmallHost]:
 @contextmanager
 def told(host: SmallHost) -> Generator[Callable[[str, str], liveness.Now]]:
     """Waits until a generation is said to be held up by that."""
-    store = LiveStore(host.redis.url, "pixsim7")
+    store = LiveStore(host.redis.url, "pixsim7", Settling.of(Statuses()))
 
     def until(generation_id: str, verdict: str) -> liveness.Now:
         end, seen, run = time.monotonic() + PATIENCE_S, list[str](), store.run(generation_id)

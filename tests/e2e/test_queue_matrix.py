@@ -19,7 +19,7 @@ import pytest
 from arq.constants import abort_jobs_ss
 from arq.utils import timestamp_ms
 
-from gentrace.runtime.runs.keys import Keys
+from gentrace.runtime.store.keys import Keys
 from tests.e2e.queue_host.queue_host.serializers import SERIALIZERS, loader
 from tests.e2e.queue_runs import INSTALLED, RELEASES_TRIED, Queues, Seen, Side, queues, sides, there
 from tests.support.otlp_receiver import Span

@@ -23,9 +23,9 @@ from gentrace.analysis.filters import Filter
 from gentrace.analysis.parts import Parts
 from gentrace.analysis.runs import Run
 from gentrace.analysis.stages import STAGES as STAGES_IN_ORDER
+from gentrace.core.run.run import KEPT
 from gentrace.core.run.times import Kind, State
-from gentrace.runtime.runs.record import KEPT, Record
-from gentrace.runtime.runs.spans import WAITS
+from gentrace.runtime.store.run_spans import WAITS
 from gentrace.sources import open_source
 from tests.e2e import reading, run_reading
 from tests.e2e.run_reading import RunSpan, Seen, links_of
@@ -49,7 +49,7 @@ HOST = {
     "AUTO_RETRY_MAX_ATTEMPTS": "1",
     "REQUEUE_AFTER_S": str(REQUEUE_AFTER_S),
     # a busy machine is no missing store
-    "GENTRACE_TEST_TIMES": "gentrace.runtime.runs.reads:READ_TIMEOUT_S=5",
+    "GENTRACE_TEST_TIMES": "gentrace.runtime.store.find:READ_TIMEOUT_S=5",
     "PYTHONPATH": os.pathsep.join([str(SHORTENED), str(FOLDER)]),
 }
 CLOSE_S = 0.05
@@ -296,17 +296,13 @@ def no_credits(host: SmallHost) -> str:
     """One that waits for credits; the worker that starts then finds them, and what was due."""
     host.control(credits=0)
     made = host.submit(**NO_CREDITS.asked)
-    with Redis.from_url(host.redis.url, decode_responses=True) as client:  # pyright: ignore
-        jobs = f"gentrace:pixsim7:run:{made}"
-        host.api.wait_until(
-            lambda: (
-                json.loads(client.hget(jobs, "record") or "{}")  # pyright: ignore
-                .get("counts", {})
-                .get("generation.requeues", 0)
-                >= NO_CREDITS.requeues
-            ),
-            "has waited",
-        )
+    host.api.wait_until(
+        lambda: any(
+            run.counts.get("generation.requeues", 0) >= NO_CREDITS.requeues
+            for run in run_reading.records(host).get(made, ())
+        ),
+        "has waited",
+    )
     host.control(credits=1000)
     host.start_worker()
     host.wait_final([made])
@@ -422,31 +418,31 @@ def test_its_submission_begins_when_the_database_says_that_it_is_processed(day: 
 
 def test_jobs_begin_and_end_when_arq_says_so(day: Day) -> None:
     tries = [each for runs in run_reading.tries(day.host).values() for each in runs]
-    kept = everything(day)
+    kept = day.host, everything(day)
     agree(
         day,
         run_reading.apart(
-            [each.start_s for each in tries], run_reading.moments(kept, Kind.JOB_STARTED)
+            [each.start_s for each in tries], run_reading.moments(*kept, Kind.JOB_STARTED)
         ),
     )
     ends = [
         at
         for kind in (Kind.JOB_OVER, Kind.JOB_FAILED, Kind.NO_CHANGE)
-        for at in run_reading.moments(kept, kind)
+        for at in run_reading.moments(*kept, kind)
     ]
     agree(day, run_reading.apart(ends, [each.end_s for each in tries]))
 
 
 def test_the_provider_has_it_while_the_stand_in_says_so(day: Day) -> None:
-    kept, asked = everything(day), run_reading.submissions(day.host)
+    kept, asked = (day.host, everything(day)), run_reading.submissions(day.host)
     begun = executes(day)
-    answered = run_reading.moments(kept, Kind.SUBMITTED)
+    answered = run_reading.moments(*kept, Kind.SUBMITTED)
     assert len(begun) == len(asked)
     after = [at - before for at, before in zip(asked, begun, strict=True)]
     assert min(after) >= -CLOCK_S
     assert max(after) < day.stretch  # it writes a row of its own in between
     agree(day, run_reading.apart(answered, asked))
-    done = run_reading.moments(kept, Kind.PROVIDER_DONE)
+    done = run_reading.moments(*kept, Kind.PROVIDER_DONE)
     polled = run_reading.polls(day.host)
     assert len(done) > 10
     agree(day, [max(0.0, each - POLL_S) for each in run_reading.apart(done, polled)])
@@ -473,9 +469,9 @@ def executes(day: Day) -> list[float]:
     return sorted(s["start_ns"] / 1e9 for s in day.spans if s["name"] == "provider.execute")
 
 
-def everything(day: Day) -> list[Record]:
-    """Every run in the store."""
-    return [run for runs in run_reading.records(day.host).values() for run in runs]
+def everything(day: Day) -> list[str]:
+    """Every generation in the store."""
+    return list(run_reading.records(day.host))
 
 
 # -- what readers say ----------------------------------------------------------------------

@@ -23,11 +23,11 @@ from tests.support.programs import Program
 from tests.support.small_host import FOLDER, SmallHost, small_host
 
 SHORTENED = Path(__file__).parents[1] / "support" / "shortened"
-RUNS = "gentrace.runtime.runs"
+RUNS = "gentrace.runtime.store"
 TIMES = {
     "gentrace.runtime.liveness:EVERY_S": 0.5,
-    f"{RUNS}.settle:DEAD_AFTER_S": 2,
-    f"{RUNS}.settle:AWAY_S": 1,
+    f"{RUNS}.dead:DEAD_AFTER_S": 2,
+    f"{RUNS}.dead:AWAY_S": 1,
     f"{RUNS}.store:REGULAR_S": 0.5,
     f"{RUNS}.settle:REGULAR_S": 0.5,
 }

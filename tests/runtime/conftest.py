@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Generator
 import pytest
 
 from gentrace.runtime import notices
-from gentrace.runtime.runs import reads
+from gentrace.runtime.store import find
 from tests.support.host import SmallHost, hooked
 from tools.servers import RedisServer
 
@@ -52,7 +52,7 @@ def small_host(
 @pytest.fixture
 async def host(small_host: SmallHost, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[SmallHost]:
     """The small host as after a fresh start, with its API running."""
-    monkeypatch.setattr(reads, "READ_TIMEOUT_S", 5.0)  # a busy machine is no missing store
+    monkeypatch.setattr(find, "READ_TIMEOUT_S", 5.0)  # a busy machine is no missing store
     small_host.reset()
     async with small_host.running():
         yield small_host

@@ -31,7 +31,7 @@ UNSAID = {
     "carrier.py:taking.deserialize",
     "hooks/log_events.py:_formatted",
     "notices.py:say_once",
-    "runs/connection.py:Connection.close",
+    "store/connection.py:Connection.close",
     "session.py:Session.after_fork",  # in the child
 }
 """The host's own error, which it meets without us; and where there is nobody left to tell."""
@@ -47,8 +47,8 @@ ELSEWHERE = {
     "otel_instrumentor.py:GentraceInstrumentor._instrument": (
         "tests/e2e/test_opentelemetry_instrument.py"
     ),
-    "runs/settle.py:Settler._take": "tests/runtime/runs/test_hazards.py",
-    "runs/settle.py:Settler._write_told": "tests/runtime/runs/test_journal.py",
+    "store/settle.py:Settler._take": "tests/runtime/store/test_hazards.py",
+    "store/sweep.py:Sweeper._look_at": "tests/runtime/store/test_sweep.py",
     "sdk_imports.py:SdkImports._is_there": "tests/runtime/test_sdk_imports.py",
     "sdk_imports.py:_Noticing.create_module": "tests/runtime/test_sdk_imports.py",
     "sdk_imports.py:_Noticing.exec_module": "tests/runtime/test_sdk_imports.py",

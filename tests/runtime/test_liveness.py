@@ -13,7 +13,7 @@ import redis
 
 from gentrace.runtime import liveness as module
 from gentrace.runtime.liveness import Liveness
-from gentrace.runtime.runs.keys import BEAT_TTL_S, Keys
+from gentrace.runtime.store.keys import BEAT_TTL_S, Keys
 from tools.servers import RedisServer
 
 KEY = Keys("t")

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from gentrace.core import profile, settings
+from gentrace.core.run.events import OpenSpan
+from gentrace.core.run.run import Run
 from gentrace.core.scrub import Scrubber
 from gentrace.runtime import machine
 from gentrace.runtime.process import Process
-from gentrace.runtime.runs.record import OpenSpan, Record
-from gentrace.runtime.runs.spans import stand_in
+from gentrace.runtime.store.run_spans import stand_in
 
 ID = "0123456789abcdef0123456789abcdef"
 
@@ -90,7 +91,7 @@ def test_it_may_leave_the_process(file: Path) -> None:
 def test_a_span_in_a_dead_process_place_names_that_ones_machine() -> None:
     machines = {"host.name": "another", "host.id": ID}
     left = OpenSpan("ab", "job", "", 5, 0, "gone", service="pixsim7-worker", host=machines)
-    written = stand_in(Record("7", 1, "cd" * 16, ""), left, 9).resource.attributes
+    written = stand_in("7", Run(1, "cd" * 16), left, 9).resource.attributes
     assert {name: written[name] for name in machines} == machines
     again = OpenSpan.of({name: getattr(left, name) for name in OpenSpan.__slots__})
     assert again.host == machines
@@ -101,5 +102,5 @@ def test_an_older_version_told_of_no_machine() -> None:
         "span_id": "ab", "name": "job", "parent": "", "start_ns": 5, "kind": 0,
         "instance": "gone", "service": "pixsim7-worker",
     })  # fmt: skip
-    written = stand_in(Record("7", 1, "cd" * 16, ""), left, 9).resource.attributes
+    written = stand_in("7", Run(1, "cd" * 16), left, 9).resource.attributes
     assert [name for name in written if name.startswith("host.")] == []

@@ -10,9 +10,9 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from gentrace.core import names
+from gentrace.core.run.events import OpenSpan
 from gentrace.runtime.context import Run
 from gentrace.runtime.open_spans import OpenSpans
-from gentrace.runtime.runs.record import OpenSpan
 
 TRACER = TracerProvider(shutdown_on_exit=False).get_tracer("test")
 RUN = Run("7")

@@ -13,12 +13,13 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanContext, TraceFlags
 
+from gentrace.core.run.events import OpenSpan
+from gentrace.core.run.rules import Settling
 from gentrace.runtime.context import Run
 from gentrace.runtime.liveness import Liveness
-from gentrace.runtime.runs.record import OpenSpan, Record
-from gentrace.runtime.runs.status import Settling
-from gentrace.runtime.runs.store import RunStore
+from gentrace.runtime.store.store import RunStore
 from gentrace.runtime.upkeep import Upkeep
+from tests.runtime.store.conftest import runs_of
 from tests.support.waiting import eventually
 from tools.servers import RedisServer
 
@@ -71,8 +72,8 @@ def process(client: Any, redis_server: RedisServer) -> Generator[Process]:
 
 
 def open_of(client: Any) -> dict[str, OpenSpan]:
-    record = Record.load(client.hget(KEY + "run:7", "record"))
-    return record.open if record is not None else {}
+    found = runs_of(client)
+    return found[-1].open if found else {}
 
 
 def known_run() -> Run:
@@ -109,10 +110,8 @@ def test_it_leaves_once_what_it_told_is_written(
 ) -> None:
     """Should it be killed before, others must take it for dead and write what it told."""
     store, order = process.engine.store, list[str]()
-    write, leave = store.thread._write, process.engine.liveness.leave
-    monkeypatch.setattr(
-        store.thread, "_write", lambda *given: (order.append("written"), write(*given))
-    )
+    send, leave = store.stream.send, process.engine.liveness.leave
+    monkeypatch.setattr(store.stream, "send", lambda: (order.append("sent"), send()))
     monkeypatch.setattr(
         process.engine.liveness, "leave", lambda *given: (order.append("left"), leave(*given))
     )
@@ -125,7 +124,9 @@ def test_it_leaves_once_what_it_told_is_written(
             store.note(run, status="done")
         process.upkeep.ending()
     eventually(lambda: "left" in order)
-    assert order == ["written"] * 3 + ["left"]
+    assert order[0] == "sent"
+    assert order.count("left") == 1
+    assert all(client.llen(KEY + f"events:{each}") for each in ("7", "8", "9"))
 
 
 def test_parents_are_in_redis_before_their_children_leave(process: Process, client: Any) -> None:
@@ -143,6 +144,8 @@ def test_parents_are_in_redis_before_their_children_leave(process: Process, clie
     eventually(lambda: [each.end_ns for each in open_of(client).values()] == [noted_end(parent)])
     process.engine.pipeline.after([parent])
     eventually(lambda: not open_of(client))
+    process.engine.store.stream.strike_out()
+    assert process.engine.store.flush(60)
     assert client.smembers(KEY + "open:me") == set()
 
 

@@ -11,9 +11,15 @@ import pytest
 import redis
 
 from gentrace.core.errors import SourceError
+from gentrace.core.profile import Statuses
+from gentrace.core.run import events
+from gentrace.core.run.events import OpenSpan, Step
+from gentrace.core.run.rules import Settling
+from gentrace.core.run.times import Event, Kind
 from gentrace.sources.live_store import LiveStore
 from tools.servers import HOST, RedisServer, free_ports
 
+RULES = Settling.of(Statuses())
 KEY = "gentrace:t:"
 
 
@@ -26,17 +32,23 @@ def client(redis_server: RedisServer) -> Generator[Any]:
 
 @pytest.fixture
 def store(redis_server: RedisServer) -> Generator[LiveStore]:
-    made = LiveStore(redis_server.url, "t")
+    made = LiveStore(redis_server.url, "t", RULES)
     yield made
     made.close()
 
 
+def told(n: int, at_s: float, **what: Any) -> Step:
+    return Step("w", n, round(at_s * 1e9), "ab" * 16, "cd" * 8, number=2, **what)
+
+
+def put(client: Any, *steps: Step) -> None:
+    client.rpush(KEY + "events:7", events.batch(steps[0], [events.body(s) for s in steps], ""))
+
+
 def test_a_run(store: LiveStore, client: Any) -> None:
-    spans = {"a": {"instance": "w", "end_ns": 0}, "b": {"instance": "x", "end_ns": 5}}
-    record = {"processes": ["a", "w"], "incomplete": ["store"], "open": spans}
-    fields = {"trace": "ab" * 16, "number": 2, "status": "processing", "state": "queue"}
-    fields |= {"since": 5_000_000_000, "due": 0, "record": json.dumps(record)}
-    client.hset(KEY + "run:7", mapping=fields)
+    spans = (OpenSpan("a", "job", "", 1, 0, "w"), OpenSpan("b", "call", "", 1, 0, "x", end_ns=5))
+    queued = Event(Kind.ENQUEUED, 5_000_000_000)
+    put(client, told(1, 3, status="processing", opened=spans), told(2, 5, events=(queued,)))
     run = store.run("7")
     assert run is not None
     assert (run.trace_id, run.number, run.status, run.state) == (
@@ -45,18 +57,27 @@ def test_a_run(store: LiveStore, client: Any) -> None:
         "processing",
         "queue",
     )
-    assert (run.since_s, run.due_s) == (5.0, 0.0)
-    assert (run.processes, run.incomplete, run.at_work) == (["a", "w"], ["store"], ["w"])
+    assert (run.since_s, run.due_s, run.last_by) == (5.0, 0.0, "w")
+    assert (run.processes, run.incomplete, run.at_work) == (("w",), ("store",), ("w",))
     assert store.run("8") is None
 
 
-def test_a_damaged_run(store: LiveStore, client: Any) -> None:
-    fields = {"trace": "ab" * 16, "number": "x", "since": "y", "record": b"\xff{"}
-    client.hset(KEY + "run:7", mapping=fields)
+def test_a_run_that_has_ended(store: LiveStore, client: Any) -> None:
+    put(client, told(1, 3, status="completed"))
     run = store.run("7")
     assert run is not None
-    assert (run.number, run.state, run.since_s) == (1, "", 0.0)
-    assert (run.processes, run.incomplete, run.at_work) == ([], [], [])
+    assert (run.status, run.state) == ("completed", "")
+
+
+@pytest.mark.parametrize("damage", ["", "{", b"\xff{", '{"v":2,"i":5,"e":[5]}'])
+def test_damage_in_a_list(store: LiveStore, client: Any, damage: Any) -> None:
+    client.rpush(KEY + "events:7", damage)
+    assert store.run("7") is None
+    put(client, told(1, 3, status="processing"))
+    client.rpush(KEY + "events:7", damage)
+    run = store.run("7")
+    assert run is not None
+    assert (run.status, run.state) == ("processing", "")
 
 
 def test_processes(store: LiveStore, client: Any) -> None:
@@ -82,11 +103,11 @@ def test_a_redis_that_cannot_be_read(store: LiveStore, client: Any) -> None:
     with pytest.raises(SourceError, match="ResponseError"):
         store.run("7")
     (closed,) = free_ports(1)
-    away = LiveStore(f"redis://{HOST}:{closed}/0", "t")
+    away = LiveStore(f"redis://{HOST}:{closed}/0", "t", RULES)
     with pytest.raises(SourceError, match="ConnectionError"):
         away.processes()
     with pytest.raises(SourceError, match="address"):
-        LiveStore("nonsense", "t")
+        LiveStore("nonsense", "t", RULES)
 
 
 def test_nothing_is_written(store: LiveStore, client: Any) -> None:

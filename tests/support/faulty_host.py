@@ -291,10 +291,10 @@ def main(url: str, folder: Path) -> None:
     )
     faults.prepare()
     from gentrace.runtime import notices
-    from gentrace.runtime.runs import reads
+    from gentrace.runtime.store import find
     from tests.support.host import hooked
 
-    reads.READ_TIMEOUT_S = 5.0  # a busy machine is no missing store
+    find.READ_TIMEOUT_S = 5.0  # a busy machine is no missing store
     swallowed: list[str] = []
     notices.on_swallowed.append(lambda where, exc: swallowed.append(f"{where}: {exc!r}"))
     port = int(url.rpartition(":")[2].partition("/")[0])

@@ -46,13 +46,17 @@ class OpenSpan:
     host: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> OpenSpan:
-        """One out of JSON, of this version or another."""
-        return cls(**{name: given[name] for name in given if name in cls.__slots__})
+    def of(cls, given: Mapping[str, Any], instance: str = "") -> OpenSpan:
+        """One out of JSON, of this version or another, told by that process."""
+        told: dict[str, Any] = {"instance": instance}
+        told |= {name: given[name] for name in given if name in cls.__slots__}
+        return cls(**told)
 
-    def plain(self) -> dict[str, Any]:
-        """What JSON can hold of it."""
+    def plain(self, instance: str = "") -> dict[str, Any]:
+        """What JSON can hold of it, without the process that is known from elsewhere."""
         told = {name: getattr(self, name) for name in self.__slots__}
+        if instance == self.instance:
+            del told["instance"]
         return {name: value for name, value in told.items() if value or name in _NEEDED}
 
 
@@ -76,7 +80,10 @@ class Step:
         status: a status that was committed, at ``at_ns``; ``old`` is what it was before.
         coming: a final status that is about to be committed.
         not_coming: that status will not be committed after all.
-        opened, closed: spans that began, and ids of spans that ended.
+        opened: spans that others would have to write, should the process die.
+        ended: ids of such spans that are over, when (ns), and what else they say by now; the
+            exporter has not taken them yet.
+        closed: ids of such spans that the exporter has.
         root: the span that the run span hangs under.
         enqueued: the function whose job was put on a queue.
         job: names ARQ's job, by a hash of its id.
@@ -106,6 +113,7 @@ class Step:
     incomplete: tuple[str, ...] = ()
     links: tuple[tuple[str, str, str], ...] = ()
     opened: tuple[OpenSpan, ...] = ()
+    ended: tuple[tuple[str, int, Mapping[str, Any]], ...] = ()
     closed: tuple[str, ...] = ()
     enqueued: str = ""
     job: str = ""
@@ -169,7 +177,7 @@ _DEFAULTS: Mapping[str, Any] = {
     for each in fields(Step)
     if each.name != "instance"
 }
-_BODY = tuple(name for name in _DEFAULTS if name not in _HEAD and name != "skew_ns")
+_BODY = tuple(n for n in _DEFAULTS if n not in _HEAD and n not in ("n", "skew_ns"))
 _PLAIN: Mapping[str, type] = {
     name: type(_DEFAULTS[name])
     for name in _BODY
@@ -182,9 +190,9 @@ def head(step: Step) -> str:
     return f"{step.trace}-{step.number}-{step.flags}-{step.adopted:d}-{step.skew_ns}"
 
 
-def body(step: Step) -> str:
-    """A step as JSON without what its batch tells."""
-    plain: dict[str, Any] = {}
+def body(step: Step, n: int = 0) -> str:
+    """A step as JSON without what its batch tells; ``n`` is its number, where it has none yet."""
+    plain: dict[str, Any] = {"n": n or step.n}
     for name in _BODY:
         value = getattr(step, name)
         if value == _DEFAULTS[name]:
@@ -192,7 +200,7 @@ def body(step: Step) -> str:
         if name == "events":
             value = [packed(event) for event in value]
         elif name == "opened":
-            value = [span.plain() for span in value]
+            value = [span.plain(step.instance) for span in value]
         plain[name] = value
     return _encoded(plain)
 
@@ -221,7 +229,9 @@ def _step(shared: Mapping[str, Any], plain: Mapping[str, Any]) -> Step:
             raise TypeError(f"{name} is of another type")
     events = tuple(unpacked(each) for each in plain.get("events", ()))
     found["events"] = tuple(event for event in events if event is not None)
-    found["opened"] = tuple(OpenSpan.of(span) for span in plain.get("opened", ()))
+    instance = str(shared["i"])
+    found["opened"] = tuple(OpenSpan.of(span, instance) for span in plain.get("opened", ()))
+    found["ended"] = tuple((str(i), int(ns), dict(more)) for i, ns, more in plain.get("ended", ()))
     for name in ("incomplete", "closed"):
         found[name] = tuple(str(each) for each in plain.get(name, ()))
     found["links"] = tuple((str(t), str(s), str(w)) for t, s, w in plain.get("links", ()))
@@ -230,7 +240,7 @@ def _step(shared: Mapping[str, Any], plain: Mapping[str, Any]) -> Step:
     for name in ("trace", "parent"):
         found[name] = str(shared.get(name, ""))
     found["adopted"] = bool(shared.get("adopted"))
-    return corrected(Step(str(shared["i"]), plain["n"], int(plain["at_ns"]), **found))
+    return corrected(Step(instance, plain["n"], int(plain["at_ns"]), **found))
 
 
 def corrected(step: Step) -> Step:

@@ -9,15 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from gentrace.core.run.events import Compact, Died, RunEvent, Step, Unknown, Written, load
+from gentrace.core.run.folded import Folded, SortedOut
 from gentrace.core.run.order import Placed, ordered
 from gentrace.core.run.rules import Settling
 from gentrace.core.run.run import Run
-from gentrace.core.run.taking import Folded, SortedOut, Taking
+from gentrace.core.run.taking import Taking
 
 
 def read(texts: Iterable[str], rules: Settling, traces: Mapping[int, str] | None = None) -> Folded:
     """The runs of a list as it is in Redis."""
     return fold([event for text in texts for event in load(text)], rules, traces)
+
+
+def traces_of(fields: Mapping[str, str]) -> dict[int, str]:
+    """The trace of each run, as the first to begin it has said in the hash ``run:<id>``."""
+    return {
+        int(number): trace_id
+        for name, trace_id in fields.items()
+        if name.startswith("trace:") and (number := name.partition(":")[2]).isdecimal()
+    }
 
 
 def fold(
@@ -109,7 +119,8 @@ def compacted(
         if isinstance(each.what, Step):
             count += 1
             upto[each.what.instance] = max(each.what.n, upto.get(each.what.instance, 0))
-    runs = tuple(run.plain() for run in folding.found.runs[-2:])
+    found = folding.found.runs
+    runs = tuple(run.plain() for run in found if not run.written or run in found[-2:])
     return Compact(folding.placed[cut - 1].at_ns, upto, runs, count)
 
 

@@ -16,6 +16,8 @@ from gentrace.core.run.times import Event, Kind
 
 _RANK = {kind: position for position, kind in enumerate(Kind)}
 _LAST = len(_RANK)
+_UNSEEN_NS = 2 * 10**9
+"""So long a commit may stay unseen in a busy process."""
 _MOST_NS = 600 * 10**9
 """What is further before its creation than clocks are apart was of another generation."""
 
@@ -150,31 +152,28 @@ def _ends_after_their_submission(placed: list[Placed]) -> bool:
 
 
 def _statuses_in_a_row(placed: list[Placed]) -> None:
-    """Two statuses of two clocks that are the wrong way round: each tells what was before it."""
-    before = ""
-    told = [(i, p.what) for i, p in enumerate(placed) if isinstance(p.what, Step) and p.what.status]
-    position = 0
-    while position < len(told):
-        at, step = told[position]
-        following = told[position + 1] if position + 1 < len(told) else None
-        if (
-            following is not None
-            and before
-            and step.old not in ("", before)
-            and following[1].old == before
-            and following[1].status == step.old
-        ):
-            # The first of the two cannot have been before the second
-            later = placed[following[0]]
-            one = placed[at]
-            one.move(later.at_ns)
-            placed.insert(following[0] + 1, one)
-            del placed[at]
-            before, position = step.status, position + 2
-            told = [
-                (i, p.what)
-                for i, p in enumerate(placed)
-                if isinstance(p.what, Step) and p.what.status
-            ]
+    """Put a status where it belongs that was told late: each tells what was before it.
+
+    A commit is seen when it has returned, perhaps after other processes have acted on it.
+    """
+    told: list[tuple[Step, Placed]] = []
+    for each in list(placed):
+        step = each.what
+        if not isinstance(step, Step) or not step.status:
             continue
-        before, position = step.status, position + 1
+        gap = next((i for i in range(len(told) - 1, 0, -1) if _fits(told, i, step, each)), 0)
+        if gap:
+            later = told[gap][1]
+            placed.remove(each)
+            each.at_ns, each.late = later.at_ns, True
+            placed.insert(placed.index(later), each)
+            told.insert(gap, (step, each))
+            continue
+        told.append((step, each))
+
+
+def _fits(told: list[tuple[Step, Placed]], position: int, step: Step, at: Placed) -> bool:
+    """Whether that status is missing between these two, which were not long ago."""
+    before, (after, then) = told[position - 1][0], told[position]
+    missing = after.old not in ("", before.status) and step.old == before.status
+    return missing and after.old == step.status and at.at_ns - then.at_ns < _UNSEEN_NS

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gentrace.core.profile import Statuses
+
 
 @dataclass(frozen=True, slots=True)
 class Settling:
@@ -19,6 +21,12 @@ class Settling:
     outcomes: Mapping[str, str]
     after_s: Mapping[str, float]
     held: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, words: Statuses) -> Settling:
+        """The rules of a profile."""
+        outcomes = {word: words.outcome(word) or word for word in words.final}
+        return cls(outcomes, words.settle_s, frozenset(words.held))
 
     def ns(self, outcome: str) -> int:
         """How long that outcome settles, in nanoseconds."""

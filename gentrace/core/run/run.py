@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from gentrace.core import names
@@ -45,8 +45,10 @@ class Run:
 
     Attributes:
         received: its creation was told.
+        services: by process, its service's name and its machine, told once.
         unknown: by process, how many submissions of other processes its own count lacks.
         beyond, stage_beyond: counts and stage after its end, which may be taken back.
+        reopened_by: the status that took the generation up again, where it began with that.
         replaced: the provider's jobs of earlier submissions.
         held: the stretch at the provider that goes on if the job at work changes nothing.
         anchor, executed: spans that the coming wait hangs under, of a queue and of the provider.
@@ -67,6 +69,7 @@ class Run:
     anchor: str = ""
     executed: str = ""
     status: str = ""
+    reopened_by: str = ""
     outcome: str = ""
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
     counts: dict[str, int] = field(default_factory=dict[str, int])
@@ -77,6 +80,9 @@ class Run:
     incomplete: list[str] = field(default_factory=list[str])
     links: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
     open: dict[str, OpenSpan] = field(default_factory=dict[str, OpenSpan])
+    services: dict[str, tuple[str, dict[str, str]]] = field(
+        default_factory=dict[str, tuple[str, dict[str, str]]]
+    )
     heard: dict[str, int] = field(default_factory=dict[str, int])
     coming: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
     enqueued: list[str] = field(default_factory=list[str])
@@ -111,7 +117,12 @@ class Run:
 
     def left_by(self, instance: str) -> list[OpenSpan]:
         """The spans of that process that nobody has but the store."""
-        return [span for span in self.open.values() if span.instance == instance]
+        service, host = self.services.get(instance, ("", {}))
+        return [
+            span if span.service else replace(span, service=service, host=host)
+            for span in self.open.values()
+            if span.instance == instance
+        ]
 
     def holders(self) -> set[str]:
         """The processes whose death would leave something of this run to others."""
@@ -154,19 +165,23 @@ class Run:
     def _keep(self, stay: Stay) -> None:
         last = self.stays[-1] if self.stays else None
         if last is not None and last.state is stay.state and last.end_ns == stay.start_ns:
-            self.stays[-1] = Stay(
-                last.state, last.start_ns, stay.end_ns, last.parent, last.nth, last.reason
-            )
+            self.stays[-1] = replace(last, end_ns=stay.end_ns)
             return
         nth = self.shown[stay.state] = self.shown.get(stay.state, 0) + 1
         at_provider = stay.state is State.PROVIDER_RUN
         if nth > (_SHOWN_OF_PROVIDER if at_provider else SHOWN):
             return
-        reason = self.facts.get(names.WAIT_REASON, "") if stay.state in WAITS else ""
-        facts = {n: self.facts[n] for n in ON_THE_WAIT if n in self.facts} if at_provider else {}
-        self.stays.append(
-            Stay(stay.state, stay.start_ns, stay.end_ns, stay.parent, nth, str(reason), facts)
-        )
+        self.stays.append(replace(stay, nth=nth))
+
+    def describe_stays(self, since: int) -> None:
+        """Say of the stretches from the ``since``-th on what is known now that they are over."""
+        for position, stay in enumerate(self.stays[since:], since):
+            if stay.state in WAITS:
+                reason = str(self.facts.get(names.WAIT_REASON, ""))
+                self.stays[position] = replace(stay, reason=reason)
+            elif stay.state is State.PROVIDER_RUN:
+                facts = {name: self.facts[name] for name in ON_THE_WAIT if name in self.facts}
+                self.stays[position] = replace(stay, facts=facts)
 
     # -- attributes ------------------------------------------------------------------------
     def tell(self, step: Step) -> None:
@@ -236,6 +251,10 @@ class Run:
         found["held"] = _stay(held) if held else None
         found["links"] = [(str(t), str(s), str(w)) for t, s, w in plain.get("links", ())]
         coming = plain.get("coming", {})
+        services = plain.get("services", {})
+        found["services"] = {
+            str(i): (str(name), dict(host)) for i, (name, host) in services.items()
+        }
         found["coming"] = {str(who): (str(s), int(at)) for who, (s, at) in coming.items()}
         for name, kind in _COPIED.items():
             if name in found:

@@ -7,10 +7,11 @@ A run is begun, goes on, ends and is taken up again here; in which order that ha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from gentrace.core import names
 from gentrace.core.run.events import Died, Step, Written
+from gentrace.core.run.folded import SortedOut
 from gentrace.core.run.order import Placed
 from gentrace.core.run.rules import Settling
 from gentrace.core.run.run import STAGES, Run, root_id, run_span_id, trace_after
@@ -21,43 +22,6 @@ _MAX_LINKS = 8
 _MAX_OPEN = 64
 _CLOCK_NS = 10**9
 _KEPT_FACTS = (names.OPERATION, names.PROVIDER, names.MODEL, names.USER_ID, names.GENERATION_HASH)
-
-
-@dataclass(slots=True)
-class Folded:
-    """What the events came to.
-
-    Attributes:
-        runs: in order; the last is the generation's current one.
-        unknown: events that only another version knows.
-        duplicates: events that were there more than once.
-        upto: by process, the highest number of its steps.
-        count: how many steps there were, with those that were compacted before.
-    """
-
-    runs: list[Run] = field(default_factory=list[Run])
-    unknown: int = 0
-    duplicates: int = 0
-    upto: dict[str, int] = field(default_factory=dict[str, int])
-    count: int = 0
-
-    @property
-    def current(self) -> Run | None:
-        """The generation's current run."""
-        return self.runs[-1] if self.runs else None
-
-    def numbered(self, number: int) -> Run | None:
-        """The last run of that number."""
-        return next((run for run in reversed(self.runs) if run.number == number), None)
-
-
-@dataclass(slots=True)
-class SortedOut:
-    """Events in their order, and the runs that were compacted before; ``upto`` is of these."""
-
-    placed: list[Placed]
-    found: Folded
-    upto: Mapping[str, int]
 
 
 class Taking:
@@ -145,9 +109,11 @@ class Taking:
         number = max(before.number + 1, step.number)
         run = self._begin(step, number, each)
         run.incomplete.clear()
-        if run.trace in ("", before.trace):
+        run.reopened_by = step.status
+        derived = trace_after(before.trace, number)
+        if run.trace in ("", before.trace, derived):
             # Told by a process that did not know of the end: the run gets a trace of its own here
-            run.trace, run.flags = trace_after(before.trace, number), before.flags
+            run.trace, run.flags = derived, before.flags
             run.parent = run.root = root_id(run.trace)
         run.facts = {name: before.facts[name] for name in _KEPT_FACTS if name in before.facts}
         why = names.LINK_PREVIOUS if before.outcome == names.FAILED else names.LINK_REOPENED
@@ -180,6 +146,7 @@ class Taking:
         if not elsewhere and step.parent:
             run.parent = step.parent
             run.root = run.root or step.root or ("" if run.received else step.parent)
+        stays = len(run.stays)
         for event in each.events:
             self._move(run, step, event)
         if step.events:
@@ -188,6 +155,7 @@ class Taking:
         if job is not None and known is not None and job != known:
             run.replaced = [*run.replaced, known][-_MAX_LINKS:]
         run.tell(step)
+        run.describe_stays(stays)
         for name, more in step.counts.items():
             run.count(name, more, after=after)
         if step.stage in STAGES:
@@ -199,6 +167,13 @@ class Taking:
         for span in step.opened:
             if span.span_id in run.open or len(run.open) < _MAX_OPEN:
                 run.open[span.span_id] = replace(span, trace=span.trace or elsewhere)
+            if span.service:
+                run.services[span.instance] = (span.service, dict(span.host))
+        for span_id, end_ns, more in step.ended:
+            span = run.open.get(span_id)
+            if span is not None:
+                told = {**span.attributes, **more}
+                run.open[span_id] = replace(span, end_ns=end_ns, attributes=told)
         for span_id in step.closed:
             run.open.pop(span_id, None)
         if step.enqueued:

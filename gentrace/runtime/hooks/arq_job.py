@@ -1,7 +1,7 @@
 """One try of a job as a span: whose it is, where it hangs, how it ended.
 
 The run is the store's current one, else the carrier's, else a new one. A job that ARQ can no
-longer read is known by its id (runtime/runs/jobs.py); without that, as for jobs of no generation
+longer read is known by its id (runtime/store/jobs.py); without that, as for jobs of no generation
 and jobs enqueued without gentrace, an expired or corrupt one makes no span: nobody knows what it
 was for.
 
@@ -17,14 +17,14 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from gentrace.core import names
 from gentrace.core.profile import Target
+from gentrace.core.run.run import KEPT
 from gentrace.runtime import carrier, context, reading
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks import arq_outcome as outcome
 from gentrace.runtime.hooks.arq_outcome import Job
-from gentrace.runtime.runs import jobs, steps
-from gentrace.runtime.runs.record import KEPT
+from gentrace.runtime.store import jobs, steps
 from gentrace.runtime.telling import type_name
 from gentrace.runtime.tracing import hang_under, of_job
 
@@ -128,11 +128,11 @@ class JobSpans:
         if self._is_own(job) and run.unchanged >= KEPT:
             scope.silent = True
             scope.reveal = lambda: self._reveal(job, run)
-            steps.job_started(self.engine, run, None, job.began_ns)
+            steps.job_started(self.engine, run, None, job.began_ns, job.job_id)
             return
         self._start_span(job, run, job.began_ns)
         if self._is_own(job):
-            steps.job_started(self.engine, run, job.span, job.began_ns)
+            steps.job_started(self.engine, run, job.span, job.began_ns, job.job_id)
 
     def _begin_late(self, job: Job, run: Run | None) -> None:
         """Whose job it is was learnt while it ran: its span, as of its start."""
@@ -141,7 +141,7 @@ class JobSpans:
         parent, job.run, job.began_ns = run.parent, run, job.scope.entered_ns
         job.attempts = -1  # nobody counted
         self._start_span(job, run, job.began_ns)
-        steps.job_started(self.engine, run, job.span, job.began_ns)
+        steps.job_started(self.engine, run, job.span, job.began_ns, job.job_id)
         run.parent = parent  # what came in between may have moved on from there
 
     def _reveal(self, job: Job, run: Run) -> None:

@@ -18,7 +18,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.trace import Span, SpanContext
 
 from gentrace.runtime.context import Run, Scope
-from gentrace.runtime.runs.steps import Enqueued
+from gentrace.runtime.store.steps import Enqueued
 
 SUCCEEDED, FAILED, RETRY, INTERRUPTED, ABORTED, TIMEOUT = (
     "succeeded",

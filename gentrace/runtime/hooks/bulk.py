@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from gentrace.runtime import reading
-from gentrace.runtime.runs.status import StatusChange
+from gentrace.runtime.store.status import StatusChange
 
 _UNSET = object()
 

@@ -22,7 +22,7 @@ from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks.base import BaseHook, request_links
 from gentrace.runtime.hooks.committed import CommittedChanges
 from gentrace.runtime.hooks.provider import ASKED
-from gentrace.runtime.runs.status import StatusChange
+from gentrace.runtime.store.status import StatusChange
 from gentrace.runtime.tracing import link, under
 
 
@@ -31,7 +31,7 @@ class StatusChanges(BaseHook):
 
     def __init__(self, engine: Engine, target: Target) -> None:
         super().__init__(engine, target, target.name)
-        self.rules = engine.store.writer.rules
+        self.rules = engine.store.rules
 
     def made(self, change: StatusChange) -> None:
         """One change that may be committed."""
@@ -63,7 +63,7 @@ class StatusChanges(BaseHook):
         if asset is not None:
             self.engine.store.learn("asset", asset, change.generation_id)
         if change.unsure:
-            unsure = self.engine.store.change(incomplete=(names.NO_STATUS,))
+            unsure = self.engine.store.step(incomplete=(names.NO_STATUS,))
             self.engine.store.note_of(change.generation_id, unsure)
         if not change.new:
             return
@@ -107,8 +107,8 @@ class StatusChanges(BaseHook):
         if code is not None and self.rules.outcomes.get(change.new) == names.FAILED:
             facts[names.ERROR_CODE] = self.tracing.code(code)
         asked = {name: change.read[key] for name, key in ASKED.items() if key in change.read}
-        made = self.engine.store.change(
-            at_ns=change.at_ns, status=change.new, facts=facts, asked=asked
+        made = self.engine.store.step(
+            at_ns=change.at_ns, status=change.new, old=change.old or "", facts=facts, asked=asked
         )
         if run is None:
             self.engine.store.note_of(change.generation_id, made, urgent=final)

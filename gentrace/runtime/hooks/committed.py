@@ -23,7 +23,7 @@ from gentrace.runtime import reading
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks import bulk
-from gentrace.runtime.runs.status import StatusChange
+from gentrace.runtime.store.status import StatusChange
 
 _MAX_FRAMES = 40
 _NOT_READ = ("id", "status", "prompt")

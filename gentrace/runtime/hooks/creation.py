@@ -15,13 +15,13 @@ from typing import Any
 from opentelemetry import trace
 
 from gentrace.core import names
+from gentrace.core.run.run import run_span_id
 from gentrace.runtime import ambient, context, reading
 from gentrace.runtime.context import Run, Scope
 from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks import host_requests
 from gentrace.runtime.hooks.base import BaseHook, Observed
-from gentrace.runtime.runs import steps
-from gentrace.runtime.runs.record import run_span_id
+from gentrace.runtime.store import steps
 from gentrace.runtime.tracing import below, link
 
 

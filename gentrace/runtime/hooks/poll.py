@@ -38,7 +38,7 @@ class PollHook(BaseHook):
             return None
         if run.generation_id is not None:
             # there may be a newer run
-            self.engine.store.runs.prefetch(run.generation_id, fresh=True)
+            self.engine.store.runs.prefetch(run.generation_id, grown=True)
         return self.open(run)
 
     def open(self, run: Run) -> Observed:

@@ -20,14 +20,14 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
 from gentrace.core import names
+from gentrace.core.run.run import KEPT
 from gentrace.runtime import carrier, context, reading
 from gentrace.runtime.context import Run
 from gentrace.runtime.engine import Engine
 from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks.arq_outcome import working
 from gentrace.runtime.hooks.base import BaseHook, Observed
-from gentrace.runtime.runs import jobs, steps
-from gentrace.runtime.runs.record import KEPT
+from gentrace.runtime.store import jobs, steps
 from gentrace.runtime.tracing import hang_under
 
 ENQUEUED, DUPLICATE, LEASED, ERROR = "enqueued", "duplicate", "leased", "error"
@@ -197,7 +197,8 @@ class ArqEnqueueHook(EnqueueHook):
         outcome = DUPLICATE if result is None else ENQUEUED
         step: steps.Enqueued | None = state.detail.get("step")
         if step is not None and state.run is not None and outcome == ENQUEUED:
-            step = replace(step, at_ns=time.time_ns())
+            job_id = reading.text(getattr(result, "job_id", None)) or ""
+            step = replace(step, at_ns=time.time_ns(), job_id=job_id)
             job = working.get()
             if job is not None and job.run is state.run and job.finished is None:
                 job.again.append(step)  # told when the job is over and has said why

@@ -20,7 +20,7 @@ from gentrace.runtime.context import Scope
 from gentrace.runtime.guard import Call
 from gentrace.runtime.hooks.arq_outcome import working
 from gentrace.runtime.hooks.base import BaseHook, Observed
-from gentrace.runtime.runs.status import StatusChange
+from gentrace.runtime.store.status import StatusChange
 from gentrace.runtime.telling import type_name
 
 

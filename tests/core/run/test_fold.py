@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from gentrace.core import names
 from gentrace.core.run import events
 from gentrace.core.run.events import Died, OpenSpan, RunEvent, Step, Unknown, Written, load
-from gentrace.core.run.fold import Folded, compacted, fold
+from gentrace.core.run.fold import compacted, fold
+from gentrace.core.run.folded import Folded
 from gentrace.core.run.run import Run, run_span_id
 from gentrace.core.run.times import Event, Kind, State
 from tests.core.run.stories import PARENT, RULES, START_NS, TRACE, step, stories
@@ -174,6 +175,20 @@ def test_statuses_follow_each_other_as_the_database_had_them(order: tuple[int, .
     run = current([RECEIVED, *(given[i] for i in order)])
     assert run.status == "pending"
     assert not run.ended_ns
+
+
+def test_a_commit_that_was_seen_after_all_that_followed_it_is_no_end() -> None:
+    """The event loop was busy: another process had taken it up again, and a third after it."""
+    given = [
+        status("api", 2, 1, "pending"),
+        status("w1", 1, 2, "processing", old="pending"),
+        status("w1", 2, 5.05, "failed", old="processing"),
+        status("api", 3, 5.011, "pending", old="failed"),
+        status("w2", 1, 5.03, "processing", old="pending"),
+        status("w2", 2, 60, "completed", old="processing"),
+    ]
+    (run,) = fold([RECEIVED, *given], RULES).runs
+    assert (run.status, run.ended_ns) == ("completed", START_NS + 60 * S)
 
 
 @pytest.mark.parametrize("skew_s", [-300, -2, 0.5, 300])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +18,7 @@ from gentrace.runtime.export import place, quiet
 from gentrace.runtime.export.handover import Handover
 from gentrace.runtime.export.provider import own_provider
 from gentrace.runtime.open_spans import OpenSpans
+from gentrace.runtime.store.find import read
 from tests.support.host import SmallHost, until
 
 
@@ -51,9 +51,9 @@ async def test_nothing_stays_open(host: SmallHost, exported: InMemorySpanExporte
 
     def left_open() -> bool:
         engine.store.flush(5)
-        record: Any = json.loads(str(host.redis.hget("gentrace:pixsim7:run:1", "record")))
-        mine = host.redis.smembers(engine.store.key.open(engine.process.instance))
-        return bool(record["open"] or mine or host.session.upkeep.open._open)
+        stored = read(host.redis, engine.store.key, "1", engine.store.rules).folded.current
+        assert stored is not None
+        return bool(stored.open or host.session.upkeep.open._open)
 
     await until(lambda: not left_open())
     found = {span.name for span in exported.get_finished_spans()}

@@ -19,7 +19,7 @@ from sqlalchemy.orm.attributes import flag_modified
 from gentrace.core.profile import Target
 from gentrace.runtime.guard import Guard
 from gentrace.runtime.hooks.committed import CommittedChanges
-from gentrace.runtime.runs.status import StatusChange
+from gentrace.runtime.store.status import StatusChange
 from tools.servers import PostgresServer
 
 

@@ -12,8 +12,9 @@ from opentelemetry import trace
 
 from gentrace.runtime import context
 from gentrace.runtime.guard import MAX_FAILURES
-from gentrace.runtime.runs.thread import StoreThread
 from gentrace.runtime.session import HOOKS
+from gentrace.runtime.store.stream import Stream
+from gentrace.runtime.store.thread import StoreThread
 from tests.runtime.conftest import Swallowed
 from tests.runtime.hooks.conftest import FakeHost
 from tests.support.fakehost import CASES, Case, script
@@ -157,7 +158,8 @@ def test_a_store_that_cannot_be_written_costs_the_host_nothing(
     def broken(*_given: Any) -> None:
         raise OurFault
 
-    monkeypatch.setattr(StoreThread, "change", broken)
+    monkeypatch.setattr(Stream, "tell", broken)
+    monkeypatch.setattr(Stream, "command", broken)
     monkeypatch.setattr(StoreThread, "ask", broken)
     called(case, fake)
     assert script.started == 1

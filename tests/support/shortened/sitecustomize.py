@@ -31,32 +31,33 @@ def _die(folder: Path, moment: str) -> None:
 
 
 def _arrange_deaths(folder: Path) -> None:
-    from gentrace.runtime.runs.settle import Settler
+    from gentrace.runtime.store import settle as module
+    from gentrace.runtime.store.settle import Settler
 
-    write, tell = Settler._write, Settler._written
+    export, ended = Settler._export, Settler._ended
 
-    def claimed(self: Settler, client: Any, record: Any) -> None:
+    def claimed(*given: Any) -> None:
         _die(folder, "claimed")
-        write(self, client, record)
+        export(*given)
 
-    def settling(self: Settler, written: Any) -> None:
-        if written.record.due_ns(self.store.writer.rules):
-            _die(folder, "settling")
-        tell(self, written)
+    def settling(*given: Any) -> None:
+        _die(folder, "settling")
+        ended(*given)
 
-    Settler._write, Settler._written = claimed, settling
+    vars(module)["Settler"]._export = claimed
+    vars(module)["Settler"]._ended = settling
 
 
 def _fall_behind(seconds: float) -> None:
-    from gentrace.runtime.runs.store import RunStore
+    from gentrace.runtime.store.thread import StoreThread
 
-    write = RunStore._write
+    pump = StoreThread._pump
 
-    def late(self: RunStore, client: Any, generation_id: str, changes: Any) -> None:
+    def late(self: StoreThread, client: Any) -> None:
         time.sleep(seconds)
-        write(self, client, generation_id, changes)
+        pump(self, client)
 
-    RunStore._write = late
+    StoreThread._pump = late
 
 
 if os.environ.get("GENTRACE") == "1":

@@ -10,7 +10,7 @@ from queue_host.serializers import SERIALIZERS
 from queue_host.settings import WorkerSettings, settings
 
 if __name__ == "__main__":
-    reads: Any = sys.modules.get("gentrace.runtime.runs.reads")
+    reads: Any = sys.modules.get("gentrace.runtime.store.find")
     if reads is not None:
         reads.READ_TIMEOUT_S = 5.0  # a busy machine is no missing store
     settings_cls: Any = WorkerSettings

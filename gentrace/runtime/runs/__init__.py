@@ -1,1 +1,0 @@
-"""What a run needs across processes: the run store in ARQ's Redis."""

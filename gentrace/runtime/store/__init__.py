@@ -1,0 +1,1 @@
+"""What processes tell each other of a run: lists of events in the Redis that ARQ uses."""
