@@ -144,31 +144,31 @@ def integer(value: Any) -> int:
     """A number, or one in text, as an integer.
 
     Raises:
-        ValueError or TypeError: it is none, or endless.
+        ValueError: it is none, or endless.
     """
     try:
         return int(value)
-    except OverflowError:
-        raise ValueError("an endless number") from None
+    except (OverflowError, TypeError):
+        raise ValueError("endless, or no number") from None
 
 
 def real(value: Any) -> float:
     """A number, or one in text, as a float.
 
     Raises:
-        ValueError or TypeError: it is none, or larger than any float.
+        ValueError: it is none, or larger than any float.
     """
     try:
         return float(value)
-    except OverflowError:
-        raise ValueError("a number larger than any float") from None
+    except (OverflowError, TypeError):
+        raise ValueError("larger than any float, or no number") from None
 
 
 def time_ns(value: Any) -> int:
     """Unix nanoseconds; absent is 0.
 
     Raises:
-        ValueError or TypeError: it is no such time.
+        ValueError: it is no such time.
     """
     at_ns = integer(value or 0)
     if not 0 <= at_ns < 2**63:

@@ -165,3 +165,12 @@ def test_anything_else_is_a_value_error_and_nothing_worse(anything: object) -> N
         otlp.decode(anything)
     except ValueError:
         return
+
+
+@pytest.mark.parametrize("value", [{"intValue": [{}]}, {"doubleValue": []}, {"intValue": {}}])
+def test_a_number_of_the_resource_that_is_none_damages_the_line(value: dict[str, Any]) -> None:
+    """The whole line: what was written there says of nothing whose it is."""
+    request = raw()
+    request["resourceSpans"][0]["resource"] = {"attributes": [{"key": "a", "value": value}]}
+    with pytest.raises(ValueError, match="no number"):
+        otlp.decode(request)
