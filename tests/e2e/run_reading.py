@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import pickle
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -75,6 +75,13 @@ def submitted(host: SmallHost, generation_id: str) -> bool:
     asked = "SELECT 1 FROM provider_submissions WHERE generation_id = ? AND provider_job_id <> ''"
     with closing(sqlite3.connect(host.database, timeout=10)) as db:
         return db.execute(asked, (int(generation_id),)).fetchone() is not None
+
+
+def assets(host: SmallHost) -> Counter[str]:
+    """How many assets each generation has: two, where two polls saw its end at once."""
+    with closing(sqlite3.connect(host.database, timeout=10)) as db:
+        found = db.execute("SELECT source_generation_id FROM assets").fetchall()
+    return Counter(str(generation_id) for (generation_id,) in found)
 
 
 def tries(host: SmallHost) -> dict[str, list[Ran]]:

@@ -216,7 +216,9 @@ def day(anything_failed: Callable[[], bool]) -> Generator[Day]:
         wanted = {i: 2 if name == LINKED else 1 for name, i in ids.items()}
         wanted |= dict.fromkeys(fanned_out, 1)
         host.api.wait_until(lambda: run_reading.spool_has(host.spool, wanted), "the runs")
-        host.api.wait_until(lambda: ingested(host) >= completed(host), "what follows the ends")
+        host.api.wait_until(
+            lambda: ingested(host) >= run_reading.assets(host).total(), "what follows the ends"
+        )
         listed = read(host, "list", "--limit", "0")["generations"]
         spans = reading.spooled(host.spool)
         runs, seen = run_reading.run_spans(spans), run_reading.statuses(host)
@@ -317,12 +319,6 @@ def no_credits(host: SmallHost) -> str:
 def ingested(host: SmallHost) -> int:
     """How many jobs that follow an end have been written."""
     return sum(s["name"] == "process_ingestion" for s in reading.spooled(host.spool))
-
-
-def completed(host: SmallHost) -> int:
-    """How many generations were completed."""
-    seen = run_reading.statuses(host).values()
-    return sum(each[-1].status == "completed" for each in seen)
 
 
 def made_as(host: SmallHost, prompt: str) -> list[str]:
@@ -600,12 +596,14 @@ def test_a_fan_out_makes_a_trace_for_each(day: Day) -> None:
 
 
 def test_what_follows_the_end_joins_the_trace(day: Day) -> None:
+    made = run_reading.assets(day.host)
     for name in ("plain", "image", "filtered_once", "no_credits"):
         told = day.of(name)
-        (ingested, *more) = told.named("process_ingestion")
-        assert not more, [ingested, *more]
-        assert ingested["attributes"]["generation.id"] == day.ids[name]
-        assert ingested["end_ns"] > told.span["end_ns"] - 5 * 10**9
+        jobs = told.named("process_ingestion")
+        assert len(jobs) == made[day.ids[name]] > 0  # a busy host's polls may both make one
+        for job in jobs:
+            assert job["attributes"]["generation.id"] == day.ids[name]
+            assert job["end_ns"] > told.span["end_ns"] - 5 * 10**9
 
 
 def test_who_else_acted_is_named(day: Day) -> None:
