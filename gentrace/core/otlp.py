@@ -97,7 +97,7 @@ def span(raw: Object, resource: Mapping[str, Any], scope: str = "") -> Span:
     Raises:
         ValueError or TypeError: it cannot be understood.
     """
-    ended = _object(raw.get("status") or {})
+    ended = _object(_object(raw).get("status") or {})
     name = raw.get("name")
     if not isinstance(name, str):
         raise ValueError("a span without a name")

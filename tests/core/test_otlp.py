@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from gentrace.core import otlp
 from gentrace.core.spans import Span
+from gentrace.sources.whole import Spans
 from tests.core import traces
 
 HEX, SPAN_HEX = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -174,3 +176,14 @@ def test_a_number_of_the_resource_that_is_none_damages_the_line(value: dict[str,
     request["resourceSpans"][0]["resource"] = {"attributes": [{"key": "a", "value": value}]}
     with pytest.raises(ValueError, match="no number"):
         otlp.decode(request)
+
+
+@pytest.mark.parametrize("given", [[], "a", 1, None])
+def test_a_span_that_is_no_object_is_damaged(given: Any) -> None:
+    with pytest.raises(ValueError, match="an object was expected"):
+        otlp.span(given, {})
+    request = {"resourceSpans": [{"scopeSpans": [{"spans": [given]}]}]}
+    assert otlp.decode(request) == ([], 1)
+    decoder = Spans()
+    assert list(decoder.of(json.dumps(request).encode())) == []
+    assert decoder.damaged == 1
